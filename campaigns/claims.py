@@ -1,0 +1,108 @@
+"""Claims: a member takes a unit's reward, once. Pending until it may be paid, then posted, or voided.
+
+The unique index on units with a claim that is not voided is the wall against paying a unit twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from kernel.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim as stored; `reason` says why it is pending (`inactive`, or the rule that held it)."""
+
+    id: int
+    brand_id: int
+    unit_id: int
+    member_id: int
+    scan_id: UUID
+    gtin: str
+    device: bytes | None
+    state: str
+    reason: str | None
+    at: datetime
+
+
+_COLUMNS = "id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at"
+
+
+async def standing(tx: Tx, unit_ids: list[int]) -> dict[int, Claim]:
+    """Claims that stand (pending or posted) by unit; call it after the units are locked."""
+    rows = await tx.execute(
+        text(f"""
+            SELECT {_COLUMNS} FROM claim
+            WHERE unit_id = ANY(CAST(:units AS bigint[])) AND state <> 'voided'"""),  # noqa: S608 (a constant)
+        {"units": unit_ids},
+    )
+    claims = [Claim(*row) for row in rows]
+    return {claim.unit_id: claim for claim in claims}
+
+
+async def reserve_ids(tx: Tx, count: int) -> list[int]:
+    """Ids for claims that may be made; those not used are simply skipped."""
+    rows = await tx.execute(
+        text("SELECT nextval('claim_id_seq') FROM generate_series(1, :count)"), {"count": count}
+    )
+    return list(rows.scalars())
+
+
+async def store(tx: Tx, claims: Sequence[Claim]) -> None:
+    """Store new claims in one statement."""
+    if not claims:
+        return
+    await tx.execute(
+        text("""
+            INSERT INTO claim (id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at, settled_at)
+            SELECT n.*, CASE WHEN n.state = 'posted' THEN n.at END
+            FROM unnest(CAST(:ids AS bigint[]), CAST(:brands AS bigint[]), CAST(:units AS bigint[]),
+                CAST(:members AS bigint[]), CAST(:scans AS uuid[]), CAST(:gtins AS text[]),
+                CAST(:devices AS bytea[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
+                CAST(:ats AS timestamptz[]))
+                AS n(id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at)"""),
+        {
+            "ids": [claim.id for claim in claims],
+            "brands": [claim.brand_id for claim in claims],
+            "units": [claim.unit_id for claim in claims],
+            "members": [claim.member_id for claim in claims],
+            "scans": [claim.scan_id for claim in claims],
+            "gtins": [claim.gtin for claim in claims],
+            "devices": [claim.device for claim in claims],
+            "states": [claim.state for claim in claims],
+            "reasons": [claim.reason for claim in claims],
+            "ats": [claim.at for claim in claims],
+        },
+    )
+
+
+async def settleable(tx: Tx, limit: int) -> list[Claim]:
+    """Claims parked before activation whose unit is active by now and not blocked, oldest first, not locked."""
+    rows = await tx.execute(
+        text(f"""
+            SELECT {_COLUMNS} FROM claim c
+            WHERE c.state = 'pending' AND c.reason = 'inactive'
+                AND EXISTS (SELECT 1 FROM code_range r WHERE r.units @> c.unit_id
+                            AND r.lifted_at IS NULL AND r.state = 'activated')
+                AND NOT EXISTS (SELECT 1 FROM code_range r WHERE r.units @> c.unit_id
+                                AND r.lifted_at IS NULL AND r.state <> 'activated')
+            ORDER BY c.id LIMIT :limit"""),  # noqa: S608 (a constant)
+        {"limit": limit},
+    )
+    return [Claim(*row) for row in rows]
+
+
+async def mark_posted(tx: Tx, claim_ids: Sequence[int], *, at: datetime) -> None:
+    """Post pending claims that the caller pays in the same transaction and whose units it has locked."""
+    await tx.execute(
+        text("""
+            UPDATE claim SET state = 'posted', settled_at = :at
+            WHERE id = ANY(CAST(:ids AS bigint[])) AND state = 'pending'"""),
+        {"ids": list(claim_ids), "at": at},
+    )

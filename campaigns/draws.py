@@ -1,0 +1,426 @@
+"""Lucky draws as stored: published with their commitment, entered, closed, proven (DESIGN §7).
+
+The seed is stored sealed from the moment it is made; no command shows it before the draw is closed. Entry
+numbers are positions in the shard's gapless log, given under the lock of the shard's row inside the claim's
+own transaction. Locks: draw shards and prizes come last, after units and members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+
+from campaigns import fairness, proofs
+from campaigns.rules import DrawRules, rules_hash
+from kernel import audit, ids
+from kernel.clock import now
+from kernel.crypto import Vault
+from kernel.db import Tx
+from kernel.errors import Conflict, InvalidInput, NotFound
+
+DAY = timezone(timedelta(hours=8))
+"""Days of per-day limits are China's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A published draw. `name` is its public id and part of what every roll is made from."""
+
+    id: int
+    name: str
+    brand_id: int
+    rules: DrawRules
+    rules_hash: str
+    seed_commitment: str
+    published_at: datetime
+    closed_at: datetime | None
+    entries: int
+    prizes_left: dict[int, int]
+
+
+async def publish(
+    tx: Tx,
+    vault: Vault,
+    *,
+    brand_id: int,
+    rules: DrawRules,
+    actor: str,
+    name: str | None = None,
+    seed: bytes | None = None,
+) -> Draw:
+    """Publish a draw: from here on its rules and its seed's commitment are fixed.
+
+    Args:
+        tx: the caller's transaction.
+        vault: seals the seed.
+        brand_id: whose draw.
+        rules: the rules, final.
+        actor: who publishes, for the audit trail.
+        name: the draw's public id; a random one by default.
+        seed: for repeatable stories in development only; by default 32 random bytes.
+
+    Raises:
+        InvalidInput: more than one shard (the claim's path uses one), or a draw that is over already.
+        Conflict: the name is taken.
+    """
+    if rules.shards != 1:
+        raise InvalidInput("draw rules, shards: must be 1; entries of one draw are one log.", field="shards")
+    if rules.closes_at <= now():
+        raise InvalidInput("draw rules, closes_at: lies in the past.", field="closes_at")
+    seed = fairness.new_seed() if seed is None else seed
+    name = ids.public_id(10) if name is None else name
+    document = rules.to_document()
+    digest = rules_hash(document)
+    commitment = fairness.commitment(seed)
+    row = await tx.execute(
+        text("""
+            INSERT INTO draw (name, brand_id, rules, rules_hash, seed_commitment, seed_sealed,
+                opens_at, closes_at, published_at)
+            VALUES (:name, :brand, CAST(:rules AS jsonb), :hash, :commitment, :sealed, :opens, :closes, :at)
+            ON CONFLICT DO NOTHING RETURNING id"""),
+        {
+            "name": name,
+            "brand": brand_id,
+            "rules": msgspec.json.encode(document).decode(),
+            "hash": digest,
+            "commitment": commitment,
+            "sealed": vault.seal(seed, f"draw/{name}"),
+            "opens": rules.opens_at,
+            "closes": rules.closes_at,
+            "at": now(),
+        },
+    )
+    draw_id = row.scalar_one_or_none()
+    if draw_id is None:
+        raise Conflict(f"There is a draw {name!r} already.")
+    await tx.execute(
+        text("INSERT INTO draw_shard (brand_id, draw_id, shard, head) VALUES (:brand, :draw, 0, :head)"),
+        {"brand": brand_id, "draw": draw_id, "head": fairness.genesis(name, 0, commitment, digest)},
+    )
+    await tx.execute(
+        text("""
+            INSERT INTO prize (brand_id, draw_id, id, stock, "left")
+            SELECT :brand, :draw, n.id, n.stock, n.stock
+            FROM unnest(CAST(:ids AS smallint[]), CAST(:stocks AS integer[])) AS n(id, stock)"""),
+        {
+            "brand": brand_id,
+            "draw": draw_id,
+            "ids": [prize.id for prize in rules.prizes],
+            "stocks": [prize.stock for prize in rules.prizes],
+        },
+    )
+    await audit.record(
+        tx,
+        brand_id=brand_id,
+        actor=actor,
+        action="draw.publish",
+        subject=f"draw {name}",
+        after={"rules_hash": digest, "seed_commitment": commitment},
+    )
+    return await get(tx, name)
+
+
+_SELECT = """
+    SELECT d.id, d.name, d.brand_id, d.rules, d.rules_hash, d.seed_commitment, d.published_at, d.closed_at,
+        (SELECT sum(s.entries) FROM draw_shard s WHERE s.draw_id = d.id),
+        (SELECT jsonb_object_agg(p.id, p."left") FROM prize p WHERE p.draw_id = d.id)
+    FROM draw d
+"""
+
+
+def _draw(row: Any) -> Draw:  # noqa: ANN401 (a result row)
+    values = list(row)
+    values[3] = DrawRules.from_document(values[3])
+    values[8] = int(values[8])
+    values[9] = {int(prize): left for prize, left in values[9].items()}
+    return Draw(*values)
+
+
+async def get(tx: Tx, name: str) -> Draw:
+    """A draw by its public id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = (await tx.execute(text(_SELECT + "WHERE d.name = :name"), {"name": name})).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no draw {name!r}; `yima draw list` names them.")
+    return _draw(row)
+
+
+async def list_all(tx: Tx, *, brand_id: int | None = None) -> list[Draw]:
+    """Draws, the newest first; of one brand or of all."""
+    rows = await tx.execute(
+        text(_SELECT + "WHERE d.brand_id = coalesce(CAST(:brand AS bigint), d.brand_id) ORDER BY d.id DESC"),
+        {"brand": brand_id},
+    )
+    return [_draw(row) for row in rows]
+
+
+async def close(tx: Tx, name: str, *, actor: str) -> Draw:
+    """Close a draw: no entry is possible afterwards, and its proof may be published. Again: changes nothing."""
+    draw = await get(tx, name)
+    # waits for claims that hold the shard; those that wait for us find it closed
+    await tx.execute(text("UPDATE draw_shard SET open = false WHERE draw_id = :draw"), {"draw": draw.id})
+    closed = await tx.execute(
+        text("UPDATE draw SET closed_at = :at WHERE id = :draw AND closed_at IS NULL"),
+        {"draw": draw.id, "at": now()},
+    )
+    if closed.rowcount:
+        await audit.record(
+            tx, brand_id=draw.brand_id, actor=actor, action="draw.close", subject=f"draw {draw.name}"
+        )
+    return await get(tx, name)
+
+
+async def close_due(tx: Tx) -> int:
+    """Close draws whose announced end has passed; returns how many."""
+    due = await tx.execute(
+        text("SELECT name FROM draw WHERE closed_at IS NULL AND closes_at <= now() ORDER BY id")
+    )
+    names = list(due.scalars())
+    for name in names:
+        await close(tx, name, actor="schedule")
+    return len(names)
+
+
+async def proof(tx: Tx, vault: Vault, name: str) -> dict[str, object]:
+    """The proof of a closed draw, with the seed revealed.
+
+    Raises:
+        Conflict: the draw is still open; its seed is nobody's to see.
+    """
+    draw = await get(tx, name)
+    if draw.closed_at is None:
+        raise Conflict(f"Draw {name} is open until it is closed; there is no proof before.")
+    sealed = await tx.execute(text("SELECT seed_sealed FROM draw WHERE id = :id"), {"id": draw.id})
+    seed = vault.open(sealed.scalar_one(), f"draw/{draw.name}")
+    shards = await tx.execute(
+        text("SELECT shard, head FROM draw_shard WHERE draw_id = :id ORDER BY shard"), {"id": draw.id}
+    )
+    logs = []
+    for shard, head in shards.all():
+        entries = await tx.execute(
+            text("""
+                SELECT number, entrant, prize_id FROM draw_entry
+                WHERE draw_id = :id AND shard = :shard ORDER BY number"""),
+            {"id": draw.id, "shard": shard},
+        )
+        logs.append(proofs.ShardLog(shard, [(row[0], row[1], row[2]) for row in entries], bytes(head)))
+    return proofs.build(
+        draw=draw.name,
+        rules=draw.rules.to_document(),
+        rules_hash=draw.rules_hash,
+        seed_commitment=draw.seed_commitment,
+        published_at=draw.published_at,
+        seed=seed,
+        closed_at=draw.closed_at,
+        shards=logs,
+        prizes_left=draw.prizes_left,
+    )
+
+
+@lru_cache(maxsize=256)
+def _opened(name: str, rules: bytes, seed: bytes) -> tuple[DrawRules, fairness.Roller]:
+    return DrawRules.from_document(msgspec.json.decode(rules)), fairness.Roller(seed, name, 0)
+
+
+@dataclass(slots=True)
+class OpenDraw:
+    """A draw whose shard and prizes the caller's transaction has locked."""
+
+    id: int
+    name: str
+    brand_id: int
+    rules: DrawRules
+    roller: fairness.Roller
+    entries: int
+    head: bytes
+    left: dict[int, int]
+
+
+async def lock_open(tx: Tx, vault: Vault, brand_ids: Sequence[int], *, at: datetime) -> list[OpenDraw]:
+    """Lock the open draws of some brands with their prizes, in two statements."""
+    rows = await tx.execute(
+        text("""
+            SELECT d.id, d.name, d.brand_id, d.rules::text, d.seed_sealed, s.entries, s.head
+            FROM draw_shard s JOIN draw d ON d.id = s.draw_id
+            WHERE d.brand_id = ANY(CAST(:brands AS bigint[])) AND d.closed_at IS NULL AND s.open
+                AND d.opens_at <= :at AND d.closes_at > :at
+            ORDER BY d.id, s.shard FOR UPDATE OF s"""),
+        {"brands": list(brand_ids), "at": at},
+    )
+    opened = []
+    for row in rows:
+        seed = vault.open(row[4], f"draw/{row[1]}")
+        rules, roller = _opened(row[1], row[3].encode(), seed)
+        opened.append(OpenDraw(row[0], row[1], row[2], rules, roller, row[5], bytes(row[6]), {}))
+    if opened:
+        prizes = await tx.execute(
+            text("""
+                SELECT draw_id, id, "left" FROM prize WHERE draw_id = ANY(CAST(:draws AS bigint[]))
+                ORDER BY draw_id, id FOR UPDATE"""),
+            {"draws": [draw.id for draw in opened]},
+        )
+        by_id = {draw.id: draw for draw in opened}
+        for draw_id, prize_id, left in prizes:
+            by_id[draw_id].left[prize_id] = left
+    return opened
+
+
+@dataclass(slots=True)
+class PersonEntries:
+    """How often a member has entered a draw: ever, and today."""
+
+    ever: int = 0
+    today: int = 0
+
+
+async def entries_of(
+    tx: Tx, draws: Sequence[OpenDraw], member_ids: Sequence[int], *, at: datetime
+) -> dict[tuple[int, int], PersonEntries]:
+    """Entries by (draw id, member id) in draws that limit them, in one statement."""
+    local = at.astimezone(DAY)
+    day_start = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = await tx.execute(
+        text("""
+            SELECT draw_id, member_id, count(*), count(*) FILTER (WHERE at >= :day) FROM draw_entry
+            WHERE member_id = ANY(CAST(:members AS bigint[])) AND draw_id = ANY(CAST(:draws AS bigint[]))
+            GROUP BY draw_id, member_id"""),
+        {"members": list(member_ids), "draws": [draw.id for draw in draws], "day": day_start},
+    )
+    return {(row[0], row[1]): PersonEntries(row[2], row[3]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry to be written: its number, who, and what it won."""
+
+    draw: OpenDraw
+    number: int
+    claim_id: int
+    member_id: int
+    entrant: str
+    prize_id: int | None
+
+
+async def write_entries(tx: Tx, entries: Sequence[Entry], *, at: datetime) -> None:
+    """Write a group's entries, awards, stocks and heads, in four statements."""
+    if not entries:
+        return
+    won = [entry for entry in entries if entry.prize_id is not None]
+    await tx.execute(
+        text("""
+            INSERT INTO draw_entry (draw_id, shard, number, brand_id, claim_id, member_id, entrant, prize_id, at)
+            SELECT n.draw, 0, n.number, n.brand, n.claim, n.member, n.entrant, n.prize, :at
+            FROM unnest(CAST(:draws AS bigint[]), CAST(:numbers AS bigint[]), CAST(:brands AS bigint[]),
+                CAST(:claims AS bigint[]), CAST(:members AS bigint[]), CAST(:entrants AS text[]),
+                CAST(:prizes AS smallint[])) AS n(draw, number, brand, claim, member, entrant, prize)"""),
+        {
+            "draws": [entry.draw.id for entry in entries],
+            "numbers": [entry.number for entry in entries],
+            "brands": [entry.draw.brand_id for entry in entries],
+            "claims": [entry.claim_id for entry in entries],
+            "members": [entry.member_id for entry in entries],
+            "entrants": [entry.entrant for entry in entries],
+            "prizes": [entry.prize_id for entry in entries],
+            "at": at,
+        },
+    )
+    touched = list({entry.draw.id: entry.draw for entry in entries}.values())
+    await tx.execute(
+        text("""
+            UPDATE draw_shard SET entries = n.entries, head = n.head
+            FROM unnest(CAST(:draws AS bigint[]), CAST(:entries AS bigint[]), CAST(:heads AS bytea[]))
+                AS n(draw, entries, head)
+            WHERE draw_shard.draw_id = n.draw AND draw_shard.shard = 0"""),
+        {
+            "draws": [draw.id for draw in touched],
+            "entries": [draw.entries for draw in touched],
+            "heads": [draw.head for draw in touched],
+        },
+    )
+    if not won:
+        return
+    await tx.execute(
+        text("""
+            INSERT INTO prize_award (brand_id, draw_id, shard, number, prize_id, member_id, at)
+            SELECT n.brand, n.draw, 0, n.number, n.prize, n.member, :at
+            FROM unnest(CAST(:brands AS bigint[]), CAST(:draws AS bigint[]), CAST(:numbers AS bigint[]),
+                CAST(:prizes AS smallint[]), CAST(:members AS bigint[])) AS n(brand, draw, number, prize, member)"""),
+        {
+            "brands": [entry.draw.brand_id for entry in won],
+            "draws": [entry.draw.id for entry in won],
+            "numbers": [entry.number for entry in won],
+            "prizes": [entry.prize_id for entry in won],
+            "members": [entry.member_id for entry in won],
+            "at": at,
+        },
+    )
+    taken: dict[tuple[int, int], int] = {}
+    for entry in won:
+        assert entry.prize_id is not None
+        key = (entry.draw.id, entry.prize_id)
+        taken[key] = taken.get(key, 0) + 1
+    keys = sorted(taken)
+    await tx.execute(
+        text("""
+            UPDATE prize SET "left" = "left" - n.taken
+            FROM unnest(CAST(:draws AS bigint[]), CAST(:prizes AS smallint[]), CAST(:taken AS integer[]))
+                AS n(draw, prize, taken)
+            WHERE prize.draw_id = n.draw AND prize.id = n.prize"""),
+        {"draws": [k[0] for k in keys], "prizes": [k[1] for k in keys], "taken": [taken[k] for k in keys]},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Prize:
+    """A prize that a member has won."""
+
+    draw: str
+    entry: int
+    prize_id: int
+    name_zh: str
+    name_en: str
+    state: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a member has: points, claims that wait to be paid, prizes (the newest 100 first)."""
+
+    balance: int
+    qualifying: int
+    pending: int
+    prizes: list[Prize]
+
+
+async def holdings(tx: Tx, *, member_id: int) -> Holdings:
+    """What a member has."""
+    row = await tx.execute(
+        text("""
+            SELECT coalesce(sum(balance) FILTER (WHERE currency = 'spendable'), 0),
+                coalesce(sum(balance) FILTER (WHERE currency = 'qualifying'), 0),
+                (SELECT count(*) FROM claim c WHERE c.member_id = :member AND c.state = 'pending')
+            FROM account WHERE member_id = :member"""),
+        {"member": member_id},
+    )
+    balance, qualifying, pending = row.one()
+    won = await tx.execute(
+        text("""
+            SELECT d.name, a.number, a.prize_id, a.state, a.at, d.rules FROM prize_award a
+            JOIN draw d ON d.id = a.draw_id WHERE a.member_id = :member ORDER BY a.id DESC LIMIT 100"""),
+        {"member": member_id},
+    )
+    prizes = []
+    for name, number, prize_id, state, at, rules in won:
+        names = next(prize for prize in rules["prizes"] if prize["id"] == prize_id)
+        prizes.append(Prize(name, number, prize_id, names["name_zh"], names["name_en"], state, at))
+    return Holdings(int(balance), int(qualifying), pending, prizes)

@@ -1,0 +1,100 @@
+"""Tables of codegen: keys, batches, ranges of state, downloads of code packages."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import INT8RANGE, ExcludeConstraint
+
+from kernel.db import metadata
+
+code_key = Table(
+    "code_key",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("state", String(10), nullable=False, server_default="active"),
+    # the next unit number (not serial) that a batch may take; a unit has two serials
+    Column("next_unit", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("id BETWEEN 0 AND 1023", name="id"),
+    CheckConstraint("next_unit BETWEEN 0 AND 17179869184", name="next_unit"),
+    CheckConstraint("state IN ('active', 'retired')", name="state"),
+    Index("uq_code_key_active", "brand_id", unique=True, postgresql_where=text("state = 'active'")),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", String(20), nullable=False, unique=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("gtin", String(14), nullable=False),
+    Column("order_number", String(60), nullable=False),
+    Column("key_id", SmallInteger, ForeignKey("code_key.id"), nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("paired", Boolean, nullable=False),
+    Column("form", String(6), nullable=False),
+    Column("prefix", String(120), nullable=False),
+    # serials as (key id << 35 | serial): no two batches may ever share one
+    Column("span", INT8RANGE, nullable=False),
+    Column("state", String(12), nullable=False, server_default="ordered"),
+    Column("sha256", String(64)),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("ready_at", DateTime(timezone=True)),
+    CheckConstraint("count BETWEEN 1 AND 1000000000", name="count"),
+    CheckConstraint("form IN ('short', 'gs1')", name="form"),
+    CheckConstraint("state IN ('ordered', 'ready', 'failed')", name="state"),
+    CheckConstraint("upper(span) - lower(span) = 2 * count", name="span"),
+    UniqueConstraint("brand_id", "order_number"),
+    ExcludeConstraint(("span", "&&"), name="ex_batch_span", using="gist"),
+)
+
+code_range = Table(
+    "code_range",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("batch_id", BigInteger, ForeignKey("batch.id"), nullable=False),
+    # unit ids (key id << 34 | unit number) that the state holds for
+    Column("units", INT8RANGE, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("reason", String(200)),
+    Column("set_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("lifted_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('activated', 'void', 'recalled', 'frozen', 'expired')", name="state"),
+    CheckConstraint("NOT isempty(units)", name="units"),
+    Index(
+        "ix_code_range_units", "units", postgresql_using="gist", postgresql_where=text("lifted_at IS NULL")
+    ),
+    Index("ix_code_range_batch_id", "batch_id"),
+)
+
+package_download = Table(
+    "package_download",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("batch_id", BigInteger, ForeignKey("batch.id"), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("actor", String(80), nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)

@@ -1,0 +1,123 @@
+"""Sealing at rest, blind indexes and signed tokens, all under the installation's secret keys.
+
+`YIMA_SECRET_KEYS` holds one or more master secrets, the newest last. What is sealed names the master it was
+sealed with, so that an older one stays readable until everything is sealed anew. Keys that must never change
+with the masters (the blind index of phone numbers, say) are data keys: random, stored sealed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from itsdangerous import URLSafeTimedSerializer
+from sqlalchemy import Column, DateTime, LargeBinary, String, Table, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from kernel.db import Tx, metadata
+from kernel.errors import ConfigurationError
+
+MASTER_BYTES_MIN = 16
+_VERSION = b"\x01"
+
+data_key = Table(
+    "data_key",
+    metadata,
+    Column("purpose", String(40), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+
+class Vault:
+    """The master secrets of this installation.
+
+    Args:
+        masters: secrets of at least 16 bytes, the newest last.
+
+    Raises:
+        ConfigurationError: none given, or one is too short.
+    """
+
+    def __init__(self, masters: Sequence[str]) -> None:
+        if not masters:
+            raise ConfigurationError("YIMA_SECRET_KEYS is not set.")
+        for place, master in enumerate(masters, 1):
+            if len(master.encode()) < MASTER_BYTES_MIN:
+                raise ConfigurationError(
+                    f"YIMA_SECRET_KEYS: key {place} has fewer than {MASTER_BYTES_MIN} bytes."
+                )
+        self._masters = [master.encode() for master in masters]
+        self._sealing = {self._mark(master): AESGCM(_derive(master, "seal")) for master in self._masters}
+        self._newest = self._mark(self._masters[-1])
+
+    def __repr__(self) -> str:
+        return f"Vault({len(self._masters)} keys)"
+
+    @staticmethod
+    def _mark(master: bytes) -> bytes:
+        return _derive(master, "mark")[:4]
+
+    def seal(self, plain: bytes, context: str) -> bytes:
+        """Encrypt and authenticate (AES-256-GCM); `context` must be given again to open."""
+        nonce = secrets.token_bytes(12)
+        return (
+            _VERSION
+            + self._newest
+            + nonce
+            + self._sealing[self._newest].encrypt(nonce, plain, context.encode())
+        )
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """Decrypt what `seal` made.
+
+        Raises:
+            ConfigurationError: sealed under a master that is no longer configured, or changed since.
+        """
+        cipher = self._sealing.get(bytes(sealed[1:5]))
+        if sealed[:1] != _VERSION or cipher is None:
+            raise ConfigurationError(
+                "Stored data is sealed under a secret key that YIMA_SECRET_KEYS does not hold; "
+                "put the older key back in front of the newest."
+            )
+        try:
+            return cipher.decrypt(bytes(sealed[5:17]), bytes(sealed[17:]), context.encode())
+        except InvalidTag as error:
+            raise ConfigurationError(
+                f"Sealed data for {context!r} was altered or belongs elsewhere."
+            ) from error
+
+    def serializer(self, purpose: str) -> URLSafeTimedSerializer:
+        """A signer of short-lived tokens; tokens of older masters stay valid while those are configured."""
+        return URLSafeTimedSerializer(
+            [_derive(master, "token") for master in self._masters],
+            salt=f"yima.{purpose}",
+            signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
+        )
+
+
+def _derive(master: bytes, purpose: str) -> bytes:
+    return hmac.new(master, f"yima/{purpose}/1".encode(), hashlib.sha256).digest()
+
+
+class BlindIndex:
+    """A keyed hash that finds equal values without storing them (phone numbers, device ids)."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, kind: str, value: str) -> bytes:
+        """16 bytes that are equal for equal (kind, value) and tell nothing else."""
+        return hmac.new(self._key, f"{kind}\x00{value}".encode(), hashlib.sha256).digest()[:16]
+
+
+async def load_data_key(tx: Tx, vault: Vault, purpose: str) -> bytes:
+    """The installation's data key for `purpose`, made on first use (safe when two processes start at once)."""
+    sealed = vault.seal(secrets.token_bytes(32), f"data_key/{purpose}")
+    await tx.execute(insert(data_key).values(purpose=purpose, sealed=sealed).on_conflict_do_nothing())
+    stored = await tx.execute(select(data_key.c.sealed).where(data_key.c.purpose == purpose))
+    return vault.open(stored.scalar_one(), f"data_key/{purpose}")

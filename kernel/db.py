@@ -1,0 +1,82 @@
+"""The database: one engine a process, transactions at the edge of a use case.
+
+Inner functions take a `Tx` and never commit (DESIGN §2.8). All SQL is PostgreSQL's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import MetaData, event, text
+from sqlalchemy.engine.url import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+Tx = AsyncConnection
+"""A database transaction that is open; whoever opened it commits it."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+STATEMENT_TIMEOUT_MS = 30_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+
+
+class Database:
+    """A pool of connections and the only way to open a transaction.
+
+    Args:
+        url: any PostgreSQL URL that SQLAlchemy reads; the driver is always asyncpg.
+        pool_size: connections kept open; 0 opens one for each transaction (commands, worker processes).
+        application: the name shown in `pg_stat_activity`.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8, application: str = "yima") -> None:
+        self.url = url
+        options: dict[str, Any] = {"poolclass": NullPool}
+        if pool_size:
+            options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10, "pool_pre_ping": False}
+        self._engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            hide_parameters=True,  # an error's text goes to the log; its values may be codes or phone numbers
+            connect_args={
+                "server_settings": {
+                    "application_name": application,
+                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+                    "timezone": "UTC",
+                    "jit": "off",
+                },
+                "timeout": 10,
+            },
+            **options,
+        )
+        self.statements = 0
+        event.listen(self._engine.sync_engine, "before_cursor_execute", self._count)
+
+    def _count(self, *_: object) -> None:
+        self.statements += 1
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """Open a transaction; commit when the block ends, roll back when it raises."""
+        async with self._engine.begin() as tx:
+            yield tx
+
+    async def ping(self) -> None:
+        """Raise unless the database answers."""
+        async with self.transaction() as tx:
+            await tx.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection of the pool."""
+        await self._engine.dispose()

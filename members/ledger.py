@@ -1,0 +1,375 @@
+"""The points ledger: append-only double entry with lots (DESIGN §6).
+
+Every movement is a journal row with entries that sum to zero, between a member's account and the brand's own
+(issuer) account of the same currency. A credit opens a lot with its own life; a debit takes from lots, the
+soonest to expire first, and keeps the allocation, so that a reversal restores the original expiry.
+Nothing is ever changed or deleted: corrections are new, linked journals.
+
+Locks: callers lock members' accounts (`lock_accounts`) after units and before prizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+
+from kernel.db import Tx
+from kernel.errors import Conflict, InvalidInput, NotFound
+
+CURRENCIES = ("spendable", "qualifying")
+AMOUNT_MAX = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Account:
+    """A member's account, locked by the caller's transaction."""
+
+    id: int
+    brand_id: int
+    member_id: int
+    currency: str
+    balance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """Points to give: `cause` is what they are given for, and with `rule_id` they are given once only."""
+
+    account: Account
+    amount: int
+    cause_kind: str
+    cause_id: str
+    rule_id: int
+    rule_version: int
+    active_from: datetime
+    expires_at: datetime | None
+    kind: str = "earn"
+
+
+async def open_accounts(tx: Tx, *, brand_id: int, member_ids: Sequence[int | None]) -> None:
+    """Open both currencies' accounts for members; None opens the brand's own. Opening again changes nothing."""
+    await tx.execute(
+        text("""
+            INSERT INTO account (brand_id, member_id, currency)
+            SELECT :brand, m, c FROM unnest(CAST(:members AS bigint[])) AS m,
+                unnest(ARRAY['spendable', 'qualifying']) AS c
+            ON CONFLICT DO NOTHING"""),
+        {"brand": brand_id, "members": list(member_ids)},
+    )
+
+
+async def lock_accounts(tx: Tx, member_ids: Sequence[int]) -> dict[tuple[int, str], Account]:
+    """Lock members' accounts in the order of their ids; by (member id, currency), in one statement."""
+    rows = await tx.execute(
+        text("""
+            SELECT id, brand_id, member_id, currency, balance FROM account
+            WHERE member_id = ANY(CAST(:members AS bigint[])) ORDER BY id FOR UPDATE"""),
+        {"members": sorted(set(member_ids))},
+    )
+    return {(row.member_id, row.currency): Account(*row) for row in rows}
+
+
+async def issuers(tx: Tx, brand_ids: Sequence[int]) -> dict[tuple[int, str], int]:
+    """The brands' own accounts by (brand id, currency), not locked: they carry no balance."""
+    rows = await tx.execute(
+        text("""
+            SELECT brand_id, currency, id FROM account
+            WHERE member_id IS NULL AND brand_id = ANY(CAST(:brands AS bigint[]))"""),
+        {"brands": list(brand_ids)},
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+async def _journal_ids(tx: Tx, count: int) -> list[int]:
+    rows = await tx.execute(
+        text("SELECT nextval('journal_id_seq') FROM generate_series(1, :count)"), {"count": count}
+    )
+    return list(rows.scalars())
+
+
+_JOURNAL = text("""
+    INSERT INTO journal (id, brand_id, at, kind, cause_kind, cause_id, reverses)
+    SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:brands AS bigint[]), CAST(:ats AS timestamptz[]),
+        CAST(:kinds AS text[]), CAST(:cause_kinds AS text[]), CAST(:cause_ids AS text[]),
+        CAST(:reverses AS bigint[]))
+""")
+_ENTRY = text("""
+    INSERT INTO entry (brand_id, journal_id, account_id, amount, kind, cause_kind, cause_id, rule_id, rule_version)
+    SELECT * FROM unnest(CAST(:brands AS bigint[]), CAST(:journals AS bigint[]), CAST(:accounts AS bigint[]),
+        CAST(:amounts AS bigint[]), CAST(:kinds AS text[]), CAST(:cause_kinds AS text[]),
+        CAST(:cause_ids AS text[]), CAST(:rules AS bigint[]), CAST(:versions AS integer[]))
+""")
+_LOT = text("""
+    INSERT INTO lot (id, brand_id, journal_id, account_id, amount, "left", active_from, expires_at)
+    SELECT nextval('lot_id_seq'), n.brand, n.journal, n.account, n.amount, n.amount, n.active_from, n.expires_at
+    FROM unnest(CAST(:brands AS bigint[]), CAST(:journals AS bigint[]), CAST(:accounts AS bigint[]),
+        CAST(:amounts AS bigint[]), CAST(:active AS timestamptz[]), CAST(:expires AS timestamptz[]))
+        AS n(brand, journal, account, amount, active_from, expires_at)
+""")
+_BALANCE = text("""
+    UPDATE account SET balance = balance + n.amount
+    FROM unnest(CAST(:accounts AS bigint[]), CAST(:amounts AS bigint[])) AS n(id, amount) WHERE account.id = n.id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class _Movement:
+    """One journal with its two legs: `amount` to the member's account, the same from the issuer's."""
+
+    account: Account
+    issuer_id: int
+    amount: int
+    at: datetime
+    kind: str
+    cause_kind: str
+    cause_id: str
+    rule_id: int = 0
+    rule_version: int = 0
+    reverses: int | None = None
+
+
+async def _move(tx: Tx, movements: Sequence[_Movement]) -> list[int]:
+    """Write journals, entries and balances for many movements: four statements. Returns the journals' ids."""
+    ids = await _journal_ids(tx, len(movements))
+    await tx.execute(
+        _JOURNAL,
+        {
+            "ids": ids,
+            "brands": [m.account.brand_id for m in movements],
+            "ats": [m.at for m in movements],
+            "kinds": [m.kind for m in movements],
+            "cause_kinds": [m.cause_kind for m in movements],
+            "cause_ids": [m.cause_id for m in movements],
+            "reverses": [m.reverses for m in movements],
+        },
+    )
+    legs = [
+        (journal, account, amount, m)
+        for journal, m in zip(ids, movements, strict=True)
+        for account, amount in ((m.account.id, m.amount), (m.issuer_id, -m.amount))
+    ]
+    await tx.execute(
+        _ENTRY,
+        {
+            "brands": [m.account.brand_id for *_, m in legs],
+            "journals": [leg[0] for leg in legs],
+            "accounts": [leg[1] for leg in legs],
+            "amounts": [leg[2] for leg in legs],
+            "kinds": [m.kind for *_, m in legs],
+            "cause_kinds": [m.cause_kind for *_, m in legs],
+            "cause_ids": [m.cause_id for *_, m in legs],
+            "rules": [m.rule_id for *_, m in legs],
+            "versions": [m.rule_version for *_, m in legs],
+        },
+    )
+    sums: dict[int, int] = {}
+    for m in movements:
+        sums[m.account.id] = sums.get(m.account.id, 0) + m.amount
+        m.account.balance += m.amount
+    accounts = sorted(sums)
+    await tx.execute(_BALANCE, {"accounts": accounts, "amounts": [sums[account] for account in accounts]})
+    return ids
+
+
+async def post(
+    tx: Tx, credits_: Sequence[Credit], *, issuer_ids: dict[tuple[int, str], int], at: datetime
+) -> None:
+    """Give points, for a whole group in five statements; the accounts' balances in memory follow.
+
+    Raises:
+        InvalidInput: an amount outside 1 … 1,000,000,000.
+    """
+    if not credits_:
+        return
+    for credit in credits_:
+        _judge_amount(credit.amount)
+    movements = [
+        _Movement(
+            account=c.account,
+            issuer_id=issuer_ids[c.account.brand_id, c.account.currency],
+            amount=c.amount,
+            at=at,
+            kind=c.kind,
+            cause_kind=c.cause_kind,
+            cause_id=c.cause_id,
+            rule_id=c.rule_id,
+            rule_version=c.rule_version,
+        )
+        for c in credits_
+    ]
+    journals = await _move(tx, movements)
+    await tx.execute(
+        _LOT,
+        {
+            "brands": [c.account.brand_id for c in credits_],
+            "journals": journals,
+            "accounts": [c.account.id for c in credits_],
+            "amounts": [c.amount for c in credits_],
+            "active": [c.active_from for c in credits_],
+            "expires": [c.expires_at for c in credits_],
+        },
+    )
+
+
+def _judge_amount(amount: int) -> None:
+    if not 1 <= amount <= AMOUNT_MAX:
+        raise InvalidInput(f"An amount of points is 1 to {AMOUNT_MAX:,}, not {amount:,}.", field="amount")
+
+
+async def _allocate(tx: Tx, journal_id: int, brand_id: int, takes: Sequence[tuple[int, int]]) -> None:
+    """Take from lots (positive amounts) or give back to them (negative) and keep the allocation."""
+    values = {"lots": [lot for lot, _ in takes], "amounts": [amount for _, amount in takes]}
+    await tx.execute(
+        text("""
+            UPDATE lot SET "left" = "left" - n.amount
+            FROM unnest(CAST(:lots AS bigint[]), CAST(:amounts AS bigint[])) AS n(id, amount) WHERE lot.id = n.id"""),
+        values,
+    )
+    await tx.execute(
+        text("""
+            INSERT INTO lot_allocation (brand_id, journal_id, lot_id, amount)
+            SELECT :brand, :journal, n.id, -n.amount
+            FROM unnest(CAST(:lots AS bigint[]), CAST(:amounts AS bigint[])) AS n(id, amount)"""),
+        {**values, "journal": journal_id, "brand": brand_id},
+    )
+
+
+async def burn(tx: Tx, *, member_id: int, amount: int, cause_kind: str, cause_id: str, at: datetime) -> int:
+    """Take spendable points from a member, the soonest to expire first; returns the journal's id.
+
+    Raises:
+        InvalidInput: an amount outside its limits.
+        NotFound: no such member.
+        Conflict: not enough points that are active and not expired, or burnt for this cause already.
+    """
+    _judge_amount(amount)
+    account = (await lock_accounts(tx, [member_id])).get((member_id, "spendable"))
+    if account is None:
+        raise NotFound(f"There is no member {member_id}.")
+    done = await tx.execute(
+        text("""
+            SELECT 1 FROM entry WHERE account_id = :account AND cause_kind = :kind AND cause_id = :id
+                AND rule_id = 0 AND kind = 'burn'"""),
+        {"account": account.id, "kind": cause_kind, "id": cause_id},
+    )
+    if done.scalar_one_or_none() is not None:
+        raise Conflict(f"Points were burnt for {cause_kind} {cause_id} already.")
+    lots = await tx.execute(
+        text("""
+            SELECT id, "left" FROM lot WHERE account_id = :account AND "left" > 0 AND active_from <= :at
+                AND (expires_at IS NULL OR expires_at > :at)
+            ORDER BY expires_at NULLS LAST, id FOR UPDATE"""),
+        {"account": account.id, "at": at},
+    )
+    takes: list[tuple[int, int]] = []
+    missing = amount
+    for lot_id, left in lots:
+        take = min(left, missing)
+        takes.append((lot_id, take))
+        missing -= take
+        if missing == 0:
+            break
+    if missing:
+        raise Conflict(f"The member has {amount - missing:,} points to spend, not {amount:,}.")
+    return await _debit(tx, account, takes, kind="burn", cause_kind=cause_kind, cause_id=cause_id, at=at)
+
+
+async def _debit(
+    tx: Tx,
+    account: Account,
+    takes: Sequence[tuple[int, int]],
+    *,
+    kind: str,
+    cause_kind: str,
+    cause_id: str,
+    at: datetime,
+) -> int:
+    issuer = (await issuers(tx, [account.brand_id]))[account.brand_id, account.currency]
+    amount = sum(take for _, take in takes)
+    movement = _Movement(account, issuer, -amount, at, kind, cause_kind, cause_id)
+    (journal_id,) = await _move(tx, [movement])
+    await _allocate(tx, journal_id, account.brand_id, takes)
+    return journal_id
+
+
+async def expire(tx: Tx, *, at: datetime, limit: int = 1000) -> int:
+    """Take what is left of lots whose life has ended; returns how many lots. Call again until it returns 0."""
+    rows = await tx.execute(
+        text("""
+            SELECT l.id, a.member_id, a.currency FROM lot l JOIN account a ON a.id = l.account_id
+            WHERE l."left" > 0 AND l.expires_at <= :at ORDER BY l.expires_at, l.id LIMIT :limit"""),
+        {"at": at, "limit": limit},
+    )
+    expired = rows.all()
+    accounts = await lock_accounts(tx, [row.member_id for row in expired])
+    lefts = await tx.execute(
+        text('SELECT id, "left" FROM lot WHERE id = ANY(CAST(:ids AS bigint[])) AND "left" > 0 FOR UPDATE'),
+        {"ids": [row.id for row in expired]},
+    )
+    left_of = {row[0]: row[1] for row in lefts}
+    for row in expired:
+        if row.id in left_of:  # not spent while the lock was waited for
+            await _debit(
+                tx,
+                accounts[row.member_id, row.currency],
+                [(row.id, left_of[row.id])],
+                kind="expire",
+                cause_kind="lot",
+                cause_id=str(row.id),
+                at=at,
+            )
+    return len(expired)
+
+
+async def reverse(tx: Tx, journal_id: int, *, at: datetime) -> int:
+    """Undo a journal by a new, linked one; lots get back what was taken from them, with their old expiry.
+
+    Raises:
+        NotFound: no such journal.
+        Conflict: reversed already, itself a reversal, or points of it that were spent since.
+    """
+    found = await tx.execute(
+        text("""
+            SELECT j.kind, a.member_id, a.currency, e.amount FROM journal j
+            JOIN entry e ON e.journal_id = j.id JOIN account a ON a.id = e.account_id
+            WHERE j.id = :id AND a.member_id IS NOT NULL"""),
+        {"id": journal_id},
+    )
+    original = found.one_or_none()
+    if original is None:
+        raise NotFound(f"There is no journal {journal_id}.")
+    if original.kind == "reverse":
+        raise Conflict(f"Journal {journal_id} is itself a reversal.")
+    account = (await lock_accounts(tx, [original.member_id]))[original.member_id, original.currency]
+    before = await tx.execute(text("SELECT id FROM journal WHERE reverses = :id"), {"id": journal_id})
+    if before.scalar_one_or_none() is not None:
+        raise Conflict(f"Journal {journal_id} was reversed already.")
+    takes = await _takes_back(tx, journal_id, original.amount)
+    issuer = (await issuers(tx, [account.brand_id]))[account.brand_id, account.currency]
+    movement = _Movement(
+        account, issuer, -original.amount, at, "reverse", "journal", str(journal_id), reverses=journal_id
+    )
+    (new_id,) = await _move(tx, [movement])
+    await _allocate(tx, new_id, account.brand_id, takes)
+    return new_id
+
+
+async def _takes_back(tx: Tx, journal_id: int, amount: int) -> list[tuple[int, int]]:
+    if amount > 0:  # a credit: its own lot must still be whole
+        row = await tx.execute(
+            text('SELECT id, amount, "left" FROM lot WHERE journal_id = :id FOR UPDATE'), {"id": journal_id}
+        )
+        lot_id, given, left = row.one()
+        if left != given:
+            raise Conflict(
+                f"{given - left:,} of the {given:,} points of journal {journal_id} were spent since."
+            )
+        return [(lot_id, given)]
+    rows = await tx.execute(
+        text("SELECT lot_id, amount FROM lot_allocation WHERE journal_id = :id ORDER BY lot_id"),
+        {"id": journal_id},
+    )
+    return [(lot_id, taken) for lot_id, taken in rows]  # taken is negative: giving back

@@ -1,0 +1,122 @@
+"""Members and their identities. A phone number is stored sealed and found by a blind index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import phonenumbers
+from sqlalchemy import text
+
+from kernel import ids
+from kernel.clock import now
+from kernel.crypto import BlindIndex, Vault
+from kernel.db import Tx
+from kernel.errors import InvalidInput
+from members import ledger
+
+PHONE_CHARS_MAX = 32
+CONSENT_VERSION = "2026-11"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person within one brand."""
+
+    id: int
+    brand_id: int
+    public_id: str
+    state: str
+    created_at: datetime
+
+
+def parse_phone(phone: str) -> str:
+    """A phone number in E.164; without a country code it is a Chinese one.
+
+    Raises:
+        InvalidInput: not a number that can exist (libphonenumber's rules).
+    """
+    problem = InvalidInput(
+        "This is not a phone number that can exist; give 11 digits, or + and the country code."
+    )
+    if len(phone) > PHONE_CHARS_MAX:
+        raise problem
+    try:
+        parsed = phonenumbers.parse(phone, "CN")
+    except phonenumbers.NumberParseException as error:
+        raise problem from error
+    if not phonenumbers.is_valid_number(parsed):
+        raise problem
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+async def enrol(
+    tx: Tx, vault: Vault, index: BlindIndex, *, brand_id: int, phones: Sequence[str], joined_at: datetime
+) -> list[int]:
+    """Members for verified phone numbers (E.164), found or made, in the order given; a few statements in all."""
+    marks = [index.of("phone", phone) for phone in phones]
+    known = await tx.execute(
+        text("""
+            SELECT subject_index, member_id FROM identity WHERE brand_id = :brand AND kind = 'phone'
+                AND subject_index = ANY(CAST(:marks AS bytea[]))"""),
+        {"brand": brand_id, "marks": marks},
+    )
+    member_of = {bytes(row[0]): row[1] for row in known}
+    new = [
+        (mark, phone)
+        for mark, phone in dict(zip(marks, phones, strict=True)).items()
+        if mark not in member_of
+    ]
+    if new:
+        rows = await tx.execute(
+            text("""
+                INSERT INTO member (brand_id, public_id, created_at)
+                SELECT :brand, unnest(CAST(:publics AS text[])), :at RETURNING id"""),
+            {"brand": brand_id, "publics": [ids.public_id(12) for _ in new], "at": joined_at},
+        )
+        made = list(rows.scalars())
+        await tx.execute(
+            text("""
+                INSERT INTO identity (brand_id, member_id, kind, subject_index, subject_sealed, verified_at)
+                SELECT :brand, n.member, 'phone', n.mark, n.sealed, :at FROM unnest(CAST(:members AS bigint[]),
+                    CAST(:marks AS bytea[]), CAST(:sealed AS bytea[])) AS n(member, mark, sealed)"""),
+            {
+                "brand": brand_id,
+                "members": made,
+                "marks": [mark for mark, _ in new],
+                "sealed": [vault.seal(phone.encode(), f"identity/{brand_id}") for _, phone in new],
+                "at": joined_at,
+            },
+        )
+        await tx.execute(
+            text("""
+                INSERT INTO consent (brand_id, member_id, purpose, text_version, given_at)
+                SELECT :brand, unnest(CAST(:members AS bigint[])), 'membership', :version, :at"""),
+            {"brand": brand_id, "members": made, "version": CONSENT_VERSION, "at": joined_at},
+        )
+        await ledger.open_accounts(tx, brand_id=brand_id, member_ids=made)
+        member_of.update(zip((mark for mark, _ in new), made, strict=True))
+    return [member_of[mark] for mark in marks]
+
+
+async def facts(tx: Tx, member_ids: Sequence[int]) -> dict[int, Member]:
+    """Members by id, in one statement."""
+    rows = await tx.execute(
+        text("""
+            SELECT id, brand_id, public_id, state, created_at FROM member
+            WHERE id = ANY(CAST(:ids AS bigint[]))"""),
+        {"ids": list(member_ids)},
+    )
+    return {row[0]: Member(*row) for row in rows}
+
+
+async def sign_in(tx: Tx, vault: Vault, index: BlindIndex, *, brand_id: int, phone: str) -> int:
+    """The member of a phone number that was verified just now; made on the first time.
+
+    Two first sign-ins of one number at once wait for each other on the number's advisory lock.
+    """
+    mark = int.from_bytes(index.of("phone-lock", f"{brand_id}/{phone}")[:8], "big", signed=True)
+    await tx.execute(text("SELECT pg_advisory_xact_lock(:mark)"), {"mark": mark})
+    (member_id,) = await enrol(tx, vault, index, brand_id=brand_id, phones=[phone], joined_at=now())
+    return member_id

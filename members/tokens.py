@@ -1,0 +1,51 @@
+"""Bearer tokens: signed, so that a scan's member is known without asking the database.
+
+Whether the member still exists is learned with the scan's other facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+
+from kernel.crypto import Vault
+from kernel.errors import NotAuthenticated
+
+LIFE_DAYS = 90
+_CHARS_MAX = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who bears the token."""
+
+    member_id: int
+    brand_id: int
+
+
+class Tokens:
+    """Issues and verifies bearer tokens of members."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._serializer: URLSafeTimedSerializer = vault.serializer("member")
+
+    def issue(self, member_id: int, brand_id: int) -> str:
+        """A token that lasts 90 days."""
+        return str(self._serializer.dumps([member_id, brand_id]))
+
+    def verify(self, token: str) -> Bearer:
+        """Who bears this token.
+
+        Raises:
+            NotAuthenticated: forged, cut, or expired; the sentence says which.
+        """
+        if len(token) > _CHARS_MAX:
+            raise NotAuthenticated("The bearer token is not one of ours.")
+        try:
+            member_id, brand_id = self._serializer.loads(token, max_age=LIFE_DAYS * 86_400)
+        except SignatureExpired as error:
+            raise NotAuthenticated("The bearer token has expired: sign in again.") from error
+        except BadSignature as error:
+            raise NotAuthenticated("The bearer token is not one of ours.") from error
+        return Bearer(int(member_id), int(brand_id))

@@ -1,0 +1,269 @@
+"""The HTTP API under `/api/v1`: scans, sign-in, the member's own view, draws anyone may check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, MediaType, Request, Response, get, post
+from litestar.openapi import ResponseSpec
+
+from campaigns import draws
+from kernel.crypto import BlindIndex, Vault
+from kernel.db import Database
+from kernel.errors import NotAuthenticated
+from members import people, signin
+from members.tokens import LIFE_DAYS, Bearer, Tokens
+from scanapi.service import ScanService
+from traceability import catalogue
+from traceability.scans import ScanReply, ScanRequest
+
+Wake = Callable[[], None]
+"""Wakes a worker after a commit; nothing depends on it, for the sweep finds what is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What the API's handlers need, made in the composition root."""
+
+    db: Database
+    vault: Vault
+    index: BlindIndex
+    tokens: Tokens
+    scans: ScanService
+    wake: Wake
+
+
+class LocationIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Where the scan was, as the device says it."""
+
+    lat: float | None = None
+    lng: float | None = None
+    datum: str | None = None
+    accuracy_m: float | None = None
+    source: str = "gps"
+
+
+class ScanIn(msgspec.Struct, forbid_unknown_fields=True):
+    """A scan. `scan_id` is the client's; sent again with the same body it gets the first reply again."""
+
+    scan_id: UUID
+    code: str
+    device_id: str | None = None
+    location: LocationIn | None = None
+
+
+class CodeIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Asks for a one-time code."""
+
+    brand: str
+    phone: str
+
+
+class SignInIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Signs in with a one-time code."""
+
+    brand: str
+    phone: str
+    code: str
+
+
+class SignedIn(msgspec.Struct):
+    """A bearer token and how long it lasts."""
+
+    token: str
+    expires_in_days: int
+
+
+class PrizeOut(msgspec.Struct):
+    """A prize won."""
+
+    draw: str
+    entry: int
+    prize: int
+    state: str
+    at: datetime
+
+
+class MeOut(msgspec.Struct):
+    """The member behind the token."""
+
+    member: str
+    balance: int
+    qualifying: int
+    pending_claims: int
+    prizes: list[PrizeOut]
+
+
+class DrawOut(msgspec.Struct):
+    """A draw as published."""
+
+    draw: str
+    rules: dict[str, Any]
+    rules_hash: str
+    seed_commitment: str
+    published_at: datetime
+    closed_at: datetime | None
+    entries: int
+    prizes_left: dict[str, int]
+
+
+def language_of(request: Request[Any, Any, Any]) -> str:
+    """`zh` or `en` by the Accept-Language header; Chinese where it says nothing we speak."""
+    for part in request.headers.get("accept-language", "").split(","):
+        tag = part.split(";")[0].strip().lower()
+        if tag.startswith("zh"):
+            return "zh"
+        if tag.startswith("en"):
+            return "en"
+    return "zh"
+
+
+def bearer_of(request: Request[Any, Any, Any], tokens: Tokens) -> Bearer | None:
+    """Who bears the request's token, or None where it has none.
+
+    Raises:
+        NotAuthenticated: there is a token and it is no good.
+    """
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAuthenticated("The Authorization header is not of the form: Bearer TOKEN.")
+    return tokens.verify(token.strip())
+
+
+class ScanController(Controller):
+    """Scans."""
+
+    path = "/api/v1/scans"
+    tags = ("scans",)
+
+    @post(
+        "/",
+        status_code=200,
+        summary="Scan a code",
+        responses={200: ResponseSpec(data_container=ScanReply, description="What the scan led to")},
+    )
+    async def scan(self, request: Request[Any, Any, Any], data: ScanIn, deps: Deps) -> Response[bytes]:
+        """Judge, award and record one scan; the reply is sent after its commit."""
+        bearer = bearer_of(request, deps.tokens)
+        reply = await deps.scans.submit(
+            ScanRequest(
+                scan_id=data.scan_id,
+                code=data.code,
+                device_id=data.device_id,
+                location=None if data.location is None else msgspec.structs.asdict(data.location),
+                member=None if bearer is None else (bearer.member_id, bearer.brand_id),
+                address=None if request.client is None else request.client.host,
+                language=language_of(request),
+                page_token=request.headers.get("yima-page-token"),
+                bearer=bearer is not None,
+            )
+        )
+        return Response(reply, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})
+
+
+class SignInController(Controller):
+    """Sign-in by phone number and one-time code."""
+
+    path = "/api/v1/sign-in"
+    tags = ("members",)
+
+    @post("/codes", status_code=202, summary="Send a one-time code")
+    async def request_code(self, request: Request[Any, Any, Any], data: CodeIn, deps: Deps) -> dict[str, int]:
+        """The answer is the same whether or not the number is a member's."""
+        await send_code(deps, data.brand, data.phone, language_of(request))
+        return {"expires_in_s": signin.LIFE_S}
+
+    @post("/", status_code=200, summary="Sign in with a one-time code")
+    async def sign_in(self, data: SignInIn, deps: Deps) -> SignedIn:
+        """A first sign-in makes the member."""
+        return SignedIn(await enter(deps, data.brand, data.phone, data.code), LIFE_DAYS)
+
+
+class MemberController(Controller):
+    """The member behind the token."""
+
+    path = "/api/v1/me"
+    tags = ("members",)
+
+    @get("/", summary="Balance and prizes")
+    async def me(self, request: Request[Any, Any, Any], deps: Deps) -> MeOut:
+        """What the bearer has."""
+        bearer = bearer_of(request, deps.tokens)
+        if bearer is None:
+            raise NotAuthenticated("This needs an Authorization header: Bearer TOKEN.")
+        async with deps.db.transaction() as tx:
+            member = (await people.facts(tx, [bearer.member_id])).get(bearer.member_id)
+            if member is None or member.state == "erased":
+                raise NotAuthenticated("The bearer of this token is no member any more: sign in again.")
+            holdings = await draws.holdings(tx, member_id=member.id)
+        return MeOut(
+            member=member.public_id,
+            balance=holdings.balance,
+            qualifying=holdings.qualifying,
+            pending_claims=holdings.pending,
+            prizes=[PrizeOut(p.draw, p.entry, p.prize_id, p.state, p.at) for p in holdings.prizes],
+        )
+
+
+class DrawController(Controller):
+    """Draws, open to anyone: what was published, and the proof after the close."""
+
+    path = "/api/v1/draws"
+    tags = ("draws",)
+
+    @get("/{name:str}", summary="A draw as published")
+    async def show(self, name: str, deps: Deps) -> DrawOut:
+        """Rules, their hash, and the commitment to the seed."""
+        async with deps.db.transaction() as tx:
+            draw = await draws.get(tx, name)
+        return DrawOut(
+            draw=draw.name,
+            rules=draw.rules.to_document(),
+            rules_hash=draw.rules_hash,
+            seed_commitment=draw.seed_commitment,
+            published_at=draw.published_at,
+            closed_at=draw.closed_at,
+            entries=draw.entries,
+            prizes_left={str(prize): left for prize, left in draw.prizes_left.items()},
+        )
+
+    @get("/{name:str}/proof", summary="The proof of a closed draw")
+    async def proof(self, name: str, deps: Deps) -> Response[bytes]:
+        """The file that `yima draw verify` recomputes; 409 while the draw is open."""
+        async with deps.db.transaction() as tx:
+            document = await draws.proof(tx, deps.vault, name)
+        headers = {"Content-Disposition": f'attachment; filename="draw-{name}.json"'}
+        return Response(msgspec.json.encode(document), media_type=MediaType.JSON, headers=headers)
+
+
+async def send_code(deps: Deps, brand_slug: str, phone: str, language: str) -> None:
+    """Send a one-time code through the outbox."""
+    async with deps.db.transaction() as tx:
+        brand = await catalogue.brand(tx, brand_slug)
+        await signin.request_code(tx, deps.vault, deps.index, brand_id=brand.id, phone=phone, language=language)
+    deps.wake()
+
+
+async def enter(deps: Deps, brand_slug: str, phone: str, code: str) -> str:
+    """Sign in; returns a bearer token.
+
+    Raises:
+        NotAuthenticated: the code is wrong, used or expired.
+    """
+    async with deps.db.transaction() as tx:
+        brand = await catalogue.brand(tx, brand_slug)
+        member_id = await signin.verify_code(tx, deps.vault, deps.index, brand_id=brand.id, phone=phone, code=code)
+    if member_id is None:
+        raise NotAuthenticated("The code is wrong.")
+    return deps.tokens.issue(member_id, brand.id)
+
+
+CONTROLLERS = (ScanController, SignInController, MemberController, DrawController)

@@ -1,0 +1,100 @@
+"""Exact counters of what costs no transaction of its own: scans that do not verify, and landing-page views.
+
+Kept in memory and written once a second; a kill loses at most the last second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+
+from kernel.clock import now
+from kernel.db import Database
+from traceability import journal
+from traceability.journal import Sample
+
+log = structlog.get_logger(__name__)
+
+FLUSH_S = 1.0
+SAMPLES_PER_FLUSH_MAX = 20
+UNITS_PER_FLUSH_MAX = 10_000
+
+
+class Counters:
+    """Counts in memory; `run` writes every second until `close`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._refused: Counter[tuple[str, int]] = Counter()
+        self._samples: list[Sample] = []
+        self._views: Counter[tuple[int, int]] = Counter()
+        self._task: asyncio.Task[None] | None = None
+
+    def refuse(self, outcome: str, key_id: int | None, text: str, device: bytes | None) -> None:
+        """Count a scan that is `malformed` or `forged`; some texts are kept, masked."""
+        self._refused[outcome, -1 if key_id is None else key_id] += 1
+        if len(self._samples) < SAMPLES_PER_FLUSH_MAX:
+            self._samples.append(Sample(now(), outcome, mask(text), device))
+
+    def view(self, unit_id: int, brand_id: int) -> None:
+        """Count a view of a unit's landing page."""
+        if len(self._views) < UNITS_PER_FLUSH_MAX:
+            self._views[unit_id, brand_id] += 1
+
+    def start(self) -> None:
+        """Begin to write every second."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop, and write what is left."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self.flush()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            try:
+                await self.flush()
+            except Exception:  # the counts are kept and written with the next second's
+                log.exception("counters.unwritten")
+
+    async def flush(self) -> None:
+        """Write all counts; on failure they stay in memory."""
+        refused, self._refused = self._refused, Counter()
+        samples, self._samples = self._samples, []
+        views, self._views = self._views, Counter()
+        if not (refused or views):
+            return
+        try:
+            await self._write(now(), refused, samples, views)
+        except BaseException:
+            self._refused.update(refused)
+            self._views.update(views)
+            raise
+
+    async def _write(
+        self,
+        at: datetime,
+        refused: Counter[tuple[str, int]],
+        samples: list[Sample],
+        views: Counter[tuple[int, int]],
+    ) -> None:
+        async with self._db.transaction() as tx:
+            if refused:
+                await journal.count_refused(tx, at.date(), dict(refused))
+                await journal.sample_refused(tx, samples)
+            if views:
+                await journal.count_views(tx, at.date(), dict(views))
+
+
+def mask(text: str) -> str:
+    """A text that tells an investigator its kind and is no use as a code: its length and first symbols."""
+    head = "".join(char if char.isalnum() or char in ":/.-" else "?" for char in text[-20:][:4])
+    return f"{len(text)}:{head}…"

@@ -1,0 +1,269 @@
+"""The scan use case from its first byte: read, parse, verify, and only then the gate.
+
+A text that is no code of ours stops here: no statement, no lock, no I/O (DESIGN §2.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Literal, cast
+
+import msgspec
+import structlog
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from sqlalchemy import text
+
+from codegen import batches, keys, scheme
+from codegen.scheme import MalformedCode, ParsedCode, Ring
+from kernel.crypto import BlindIndex, Vault
+from kernel.db import Database
+from kernel.errors import InvalidInput, YimaError
+from scanapi import flow, sentences
+from scanapi.counters import Counters
+from scanapi.flow import Answer, Scan
+from scanapi.gate import Gate
+from scanapi.sentences import Language
+from traceability import catalogue, units
+from traceability.coordinates import Location, NoLocation, parse_location
+from traceability.ip import IpLocator
+from traceability.regions import Regions
+from traceability.scans import Look, Outcome, ScanReply, ScanRequest
+
+log = structlog.get_logger(__name__)
+
+DEVICE_CHARS_MAX = 200
+PAGE_TOKEN_LIFE_S = 300
+KEYS_REFRESH_S = 1.0
+
+
+class LiveRing:
+    """The ring of code keys, refreshed every second: a key made by another process is known within two."""
+
+    def __init__(self, db: Database, vault: Vault) -> None:
+        self._db = db
+        self._vault = vault
+        self._task: asyncio.Task[None] | None = None
+        self.ring = Ring()
+
+    async def start(self) -> None:
+        """Load all keys, then keep looking for new ones."""
+        await self.refresh()
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def refresh(self) -> None:
+        """Load keys that are new; keys never change and never go."""
+        async with self._db.transaction() as tx:
+            count = await tx.execute(text("SELECT count(*) FROM code_key"))
+            if count.scalar_one() != len(self.ring):
+                self.ring = await keys.load_ring(tx, self._vault, self.ring)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(KEYS_REFRESH_S)
+            try:
+                await self.refresh()
+            except Exception:  # known keys keep verifying while the database is away
+                log.exception("keys.unrefreshed")
+
+
+class ScanService:
+    """Everything a scan needs, for as long as the process lives."""
+
+    def __init__(
+        self, db: Database, vault: Vault, *, regions: Regions, addresses: IpLocator, index: BlindIndex
+    ) -> None:
+        self._db = db
+        self._vault = vault
+        self._regions = regions
+        self._addresses = addresses
+        self._index = index
+        self._pages: URLSafeTimedSerializer = vault.serializer("page")
+        self.keys = LiveRing(db, vault)
+        self.counters = Counters(db)
+        self.gate = Gate(self._commit)
+
+    async def start(self) -> None:
+        """Load keys and begin to write counters."""
+        await self.keys.start()
+        self.counters.start()
+
+    async def close(self) -> None:
+        """Finish accepted scans and write the last counters."""
+        await self.gate.close()
+        await self.keys.close()
+        await self.counters.close()
+
+    async def _commit(self, group: Sequence[Scan]) -> list[Answer]:
+        async with self._db.transaction() as tx:
+            return await flow.scan(tx, group, vault=self._vault, regions=self._regions)
+
+    async def submit(self, request: ScanRequest) -> bytes:
+        """Scan; the reply as JSON (a `ScanReply`), committed when this returns.
+
+        Raises:
+            YimaError: the request is wrong, the bearer is nobody, the scan id was used otherwise, or we are busy.
+        """
+        language = cast("Language", request.language)
+        device = self._device(request.device_id)
+        location, source = self._location(request)
+        try:
+            parsed = scheme.parse(request.code)
+        except MalformedCode:
+            self.counters.refuse("malformed", None, request.code, device)
+            return self._unverified(request, Outcome.MALFORMED)
+        code = self.keys.ring.verify(parsed)
+        if code is None:
+            self.counters.refuse("forged", parsed.key_id, request.code, device)
+            return self._unverified(request, Outcome.FORGED)
+        region = None if location is None else self._regions.locate(location.lat, location.lng)
+        address = self._addresses.locate(request.address or "")
+        if source == "none" and address.province is not None:
+            source = "ip"
+        answer = await self.gate.submit(
+            Scan(
+                scan_id=request.scan_id,
+                body_hash=_body_hash(request),
+                language=language,
+                code=code,
+                host=parsed.host,
+                member=request.member,
+                device=device,
+                location=location,
+                location_source=source,
+                location_sealed=None if location is None else self._seal(location),
+                region=region,
+                ip_province=address.province,
+                data_versions=_versions(self._regions.version, address.source_version),
+                page=self._page(request, parsed),
+            )
+        )
+        if isinstance(answer, YimaError):
+            raise answer
+        return answer
+
+    def _unverified(self, request: ScanRequest, outcome: Outcome) -> bytes:
+        message = sentences.tell(str(outcome), cast("Language", request.language))
+        return msgspec.json.encode(ScanReply(request.scan_id, outcome, message))
+
+    def _device(self, device_id: str | None) -> bytes | None:
+        if not device_id:
+            return None
+        if len(device_id) > DEVICE_CHARS_MAX:
+            raise InvalidInput(f"device_id has at most {DEVICE_CHARS_MAX} characters.", field="device_id")
+        return self._index.of("device", device_id)
+
+    def _location(self, request: ScanRequest) -> tuple[Location | None, str]:
+        given = request.location
+        if given is None:
+            return None, "none"
+        found = parse_location(
+            given.get("lat"),
+            given.get("lng"),
+            given.get("datum"),
+            given.get("accuracy_m"),
+            given.get("source", "gps"),
+            mainland=self._regions,
+        )
+        if isinstance(found, NoLocation):
+            return None, "none"
+        return found, found.source
+
+    def _seal(self, location: Location) -> bytes:
+        return self._vault.seal(msgspec.json.encode(location), "location")
+
+    def _page(self, request: ScanRequest, parsed: ParsedCode) -> Literal["app", "good", "missing", "wrong"]:
+        if request.bearer:
+            return "app"
+        if not request.page_token:
+            return "missing"
+        try:
+            bound = self._pages.loads(request.page_token, max_age=PAGE_TOKEN_LIFE_S)
+        except BadSignature:
+            return "wrong"
+        return "good" if bound == self._bound(parsed, request.device_id or "") else "wrong"
+
+    def _bound(self, parsed: ParsedCode, device_id: str) -> str:
+        return hashlib.sha256(f"{parsed.symbols}\x00{device_id}".encode()).hexdigest()[:32]
+
+    async def look(self, code: str, *, device_id: str, language: Language) -> Look:
+        """What the landing page may tell of a code: reads only, awards nothing; the view is counted."""
+        try:
+            parsed = scheme.parse(code)
+        except MalformedCode:
+            return Look("malformed", sentences.tell("malformed", language))
+        verified = self.keys.ring.verify(parsed)
+        forged = Look("forged", sentences.tell("forged", language), code=parsed.symbols)
+        if verified is None:
+            return forged
+        async with self._db.transaction() as tx:
+            issued = (await batches.look_up(tx, [verified.position])).get(verified.position)
+            if issued is None or issued.gtin is None or parsed.url_gtin not in (None, issued.gtin):
+                return forged
+            unit = await units.peek(tx, verified.unit_id)
+            shown = (await catalogue.shown(tx, [issued.gtin]))[issued.gtin]
+            taken = await tx.execute(
+                text("SELECT 1 FROM claim WHERE unit_id = :unit AND state <> 'voided'"),
+                {"unit": verified.unit_id},
+            )
+            claimed = taken.scalar_one_or_none() is not None
+        self.counters.view(verified.unit_id, issued.brand_id)
+        chinese = language == "zh"
+        first_at = None if unit is None else unit.first_scan_at
+        province = self._province(None if unit is None else unit.first_province, language)
+        scan_count = 0 if unit is None else unit.scan_count
+        values = {
+            "brand": shown.brand if chinese else shown.brand_en,
+            "seen": sentences.seen(scan_count, first_at, province, yours=False, language=language, other=False),
+            "first": sentences.first(first_at, province, language),
+        }
+        kind, key = _kind(issued, verified.side, scan_count, claimed=claimed)
+        return Look(
+            kind=kind,
+            message=sentences.tell(key, language, **values),
+            code=parsed.symbols,
+            brand_slug=shown.brand_slug,
+            brand=values["brand"],
+            product=shown.product if chinese else shown.product_en,
+            gtin=issued.gtin,
+            scan_count=scan_count,
+            first_when="" if first_at is None else sentences.when(first_at, province, language),
+            page_token=str(self._pages.dumps(self._bound(parsed, device_id))),
+        )
+
+    def _province(self, adcode: int | None, language: Language) -> str | None:
+        if adcode is None:
+            return None
+        region = self._regions.region(adcode)
+        return region.name_zh if language == "zh" else region.name_en
+
+
+def _kind(issued: batches.Issued, side: str, scan_count: int, *, claimed: bool) -> tuple[str, str]:
+    """The landing page's kind and its sentence."""
+    if issued.blocked is not None:
+        return "voided", f"voided.{issued.blocked}"
+    if not issued.active:
+        return "inactive", "inactive"
+    if claimed:
+        return "claimed", "look.claimed"
+    if issued.paired and side == "outer":
+        return "outer", "authentic.outer"
+    return ("seen" if scan_count else "first"), "look"
+
+
+def _body_hash(request: ScanRequest) -> bytes:
+    body: list[Any] = [request.code, request.device_id, request.location]
+    return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).digest()
+
+
+def _versions(*versions: str | None) -> str | None:
+    return ";".join(version for version in versions if version)[:120] or None

@@ -1,0 +1,201 @@
+"""The scan journal: one row for every scan whose signature verifies, whatever its outcome; and the replays.
+
+The journal is partitioned by month. Scans that do not verify are exact counters with samples (DESIGN §2.5).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from kernel.db import Tx
+
+REPLAY_KEPT_DAYS = 35
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRow:
+    """One row of the journal. `reason` tells apart what the client must not be told apart."""
+
+    at: datetime
+    scan_id: UUID
+    brand_id: int
+    unit_id: int
+    side: str
+    batch_id: int | None
+    gtin: str | None
+    outcome: str
+    reason: str | None
+    member_id: int | None
+    device: bytes | None
+    host: str | None
+    adcode: int | None
+    cell: int | None
+    accuracy_m: float | None
+    location_source: str
+    location_sealed: bytes | None
+    data_versions: str | None
+    ip_province: int | None
+    findings: list[dict[str, Any]]
+    points: int
+
+
+_FIELDS: tuple[tuple[str, str], ...] = (
+    ("at", "timestamptz"), ("scan_id", "uuid"), ("brand_id", "bigint"), ("unit_id", "bigint"), ("side", "text"),
+    ("batch_id", "bigint"), ("gtin", "text"), ("outcome", "text"), ("reason", "text"), ("member_id", "bigint"),
+    ("device", "bytea"), ("host", "text"), ("adcode", "integer"), ("cell", "bigint"), ("accuracy_m", "real"),
+    ("location_source", "text"), ("location_sealed", "bytea"), ("data_versions", "text"),
+    ("ip_province", "integer"), ("findings", "jsonb"), ("points", "integer"),
+)  # fmt: skip
+_NAMES = ", ".join(name for name, _ in _FIELDS)
+_ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _FIELDS)
+_INSERT = text(f"INSERT INTO scan ({_NAMES}) SELECT * FROM unnest({_ARRAYS})")  # noqa: S608 (constants above)
+
+
+async def record(tx: Tx, rows: Sequence[ScanRow]) -> None:
+    """Write a group's rows in one statement."""
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name, _ in _FIELDS}
+    columns["findings"] = [json.dumps(findings) for findings in columns["findings"]]
+    await tx.execute(_INSERT, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The reply that a scan id got when it first came."""
+
+    scan_id: UUID
+    at: datetime
+    brand_id: int
+    body_hash: bytes
+    member_id: int | None
+    reply: bytes
+
+
+async def replays(tx: Tx, scan_ids: list[UUID]) -> dict[UUID, Replay]:
+    """Known scan ids among these."""
+    rows = await tx.execute(
+        text("""
+            SELECT scan_id, at, brand_id, body_hash, member_id, reply FROM scan_replay
+            WHERE scan_id = ANY(CAST(:ids AS uuid[]))"""),
+        {"ids": scan_ids},
+    )
+    return {row[0]: Replay(*row) for row in rows}
+
+
+async def remember(tx: Tx, rows: Sequence[Replay]) -> bool:
+    """Store replies for replay, in one statement.
+
+    Returns:
+        False where another transaction has used one of the scan ids meanwhile: the caller must roll back and
+        judge the group again, and will then find the reply.
+    """
+    result = await tx.execute(
+        text("""
+            INSERT INTO scan_replay (scan_id, at, brand_id, body_hash, member_id, reply)
+            SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:ats AS timestamptz[]), CAST(:brands AS bigint[]),
+                CAST(:hashes AS bytea[]), CAST(:members AS bigint[]), CAST(:replies AS bytea[])) AS n(scan_id)
+            ORDER BY n.scan_id ON CONFLICT DO NOTHING"""),
+        {
+            "ids": [row.scan_id for row in rows],
+            "ats": [row.at for row in rows],
+            "brands": [row.brand_id for row in rows],
+            "hashes": [row.body_hash for row in rows],
+            "members": [row.member_id for row in rows],
+            "replies": [row.reply for row in rows],
+        },
+    )
+    return result.rowcount == len(rows)
+
+
+async def count_refused(tx: Tx, day: date, counts: dict[tuple[str, int], int]) -> None:
+    """Add to the day's counters of scans that do not verify: {(outcome, key id or -1): how many}."""
+    keys = sorted(counts)
+    await tx.execute(
+        text("""
+            INSERT INTO refused_count (day, outcome, key_id, count)
+            SELECT :day, * FROM unnest(CAST(:outcomes AS text[]), CAST(:keys AS smallint[]), CAST(:counts AS bigint[]))
+            ON CONFLICT (day, outcome, key_id) DO UPDATE SET count = refused_count.count + excluded.count"""),
+        {
+            "day": day,
+            "outcomes": [key[0] for key in keys],
+            "keys": [key[1] for key in keys],
+            "counts": [counts[key] for key in keys],
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A refused text, masked so that it is no use as a code."""
+
+    at: datetime
+    outcome: str
+    masked: str
+    device: bytes | None
+
+
+async def sample_refused(tx: Tx, samples: Sequence[Sample]) -> None:
+    """Keep some refused texts for whoever investigates."""
+    await tx.execute(
+        text("""
+            INSERT INTO refused_sample (at, outcome, masked, device)
+            SELECT * FROM unnest(CAST(:ats AS timestamptz[]), CAST(:outcomes AS text[]), CAST(:texts AS text[]),
+                CAST(:devices AS bytea[]))"""),
+        {
+            "ats": [sample.at for sample in samples],
+            "outcomes": [sample.outcome for sample in samples],
+            "texts": [sample.masked for sample in samples],
+            "devices": [sample.device for sample in samples],
+        },
+    )
+
+
+async def count_views(tx: Tx, day: date, views: dict[tuple[int, int], int]) -> None:
+    """Add to the day's landing-page views: {(unit id, brand id): how many}."""
+    keys = sorted(views)
+    await tx.execute(
+        text("""
+            INSERT INTO landing_view (day, unit_id, brand_id, count)
+            SELECT :day, * FROM unnest(CAST(:units AS bigint[]), CAST(:brands AS bigint[]), CAST(:counts AS integer[]))
+            ON CONFLICT (day, unit_id) DO UPDATE
+                SET count = landing_view.count + excluded.count, last_at = now()"""),
+        {
+            "day": day,
+            "units": [key[0] for key in keys],
+            "brands": [key[1] for key in keys],
+            "counts": [views[key] for key in keys],
+        },
+    )
+
+
+def partition_statements(today: date, *, months_ahead: int = 3) -> list[str]:
+    """The statements that make the journal's partitions for last month, this one and those ahead, where missing."""
+    first = today.year * 12 + today.month - 2  # months since year 0 of last month
+    statements = []
+    for month in range(first, first + 2 + months_ahead):
+        low, high = (date(m // 12, m % 12 + 1, 1) for m in (month, month + 1))
+        statements.append(
+            f"CREATE TABLE IF NOT EXISTS scan_{low:%Y_%m} PARTITION OF scan "
+            f"FOR VALUES FROM ('{low} 00:00+00') TO ('{high} 00:00+00')"
+        )
+    return statements
+
+
+async def ensure_partitions(tx: Tx, today: date) -> None:
+    """Make the journal's partitions for the months to come; run daily."""
+    for statement in partition_statements(today):
+        await tx.execute(text(statement))
+
+
+async def prune(tx: Tx) -> int:
+    """Forget replies after 35 days: a client that retries later still is told `repeat` instead."""
+    result = await tx.execute(
+        text("DELETE FROM scan_replay WHERE at < now() - make_interval(days => :days)"), {"days": REPLAY_KEPT_DAYS}
+    )
+    return result.rowcount

@@ -1,0 +1,196 @@
+"""Tables of traceability: brands, products, dealers, shipments, units, the scan journal."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import INT8RANGE, JSONB
+from sqlalchemy.dialects.postgresql import UUID as PgUuid
+
+from kernel.db import metadata
+
+brand = Table(
+    "brand",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("slug", String(40), nullable=False, unique=True),
+    Column("name", String(80), nullable=False),
+    Column("name_en", String(80), nullable=False),
+    Column("company_prefix", String(12), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("slug ~ '^[a-z0-9][a-z0-9-]*$'", name="slug"),
+)
+
+product = Table(
+    "product",
+    metadata,
+    Column("gtin", String(14), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("name_en", String(80), nullable=False),
+    Column("units_per_case", Integer, nullable=False, server_default="24"),
+    CheckConstraint("gtin ~ '^[0-9]{14}$'", name="gtin"),
+    Index("ix_product_brand_id", "brand_id"),
+)
+
+dealer = Table(
+    "dealer",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("code", String(40), nullable=False),
+    Column("name", String(80), nullable=False),
+    UniqueConstraint("brand_id", "code"),
+)
+
+territory = Table(
+    "territory",
+    metadata,
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("dealer_id", BigInteger, ForeignKey("dealer.id"), primary_key=True),
+    Column("adcode", Integer, primary_key=True),
+)
+
+logistic_unit = Table(
+    "logistic_unit",
+    metadata,
+    Column("sscc", String(18), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("units", INT8RANGE, nullable=False),
+    Column("packed_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("sscc ~ '^[0-9]{18}$'", name="sscc"),
+    Index("ix_logistic_unit_units", "units", postgresql_using="gist"),
+)
+
+shipment = Table(
+    "shipment",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("document", String(60), nullable=False),
+    Column("dealer_id", BigInteger, ForeignKey("dealer.id"), nullable=False),
+    Column("adcode", Integer, nullable=False),
+    Column("shipped_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("brand_id", "document"),
+)
+
+shipment_line = Table(
+    "shipment_line",
+    metadata,
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("shipment_id", BigInteger, ForeignKey("shipment.id"), primary_key=True),
+    Column("sscc", String(18), ForeignKey("logistic_unit.sscc"), primary_key=True),
+    Index("ix_shipment_line_sscc", "sscc"),
+)
+
+unit = Table(
+    "unit",
+    metadata,
+    # key id << 34 | unit number; a row exists only once something happened to the unit
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("batch_id", BigInteger, ForeignKey("batch.id"), nullable=False),
+    Column("scan_count", Integer, nullable=False, server_default="0"),
+    Column("first_scan_at", DateTime(timezone=True)),
+    Column("first_province", Integer),
+    Column("first_device", LargeBinary),
+    Column("first_member_id", BigInteger),
+    # the latest scan that told a precise place: what impossible travel is judged against
+    Column("last_fix_at", DateTime(timezone=True)),
+    Column("last_fix_cell", BigInteger),
+    Column("last_fix_accuracy_m", REAL),
+    Column("last_fix_device", LargeBinary),
+    Index("ix_unit_batch_id", "batch_id"),
+    postgresql_with={"fillfactor": 80},
+)
+
+scan = Table(
+    "scan",
+    metadata,
+    Column("at", DateTime(timezone=True), primary_key=True),
+    Column("scan_id", PgUuid, primary_key=True),
+    Column("brand_id", BigInteger, nullable=False),
+    Column("unit_id", BigInteger, nullable=False),
+    Column("side", String(5), nullable=False),
+    Column("batch_id", BigInteger),
+    Column("gtin", String(14)),
+    Column("outcome", String(10), nullable=False),
+    Column("reason", String(40)),
+    Column("member_id", BigInteger),
+    Column("device", LargeBinary),
+    Column("host", String(80)),
+    Column("adcode", Integer),
+    Column("cell", BigInteger),
+    Column("accuracy_m", REAL),
+    Column("location_source", String(8), nullable=False),
+    Column("location_sealed", LargeBinary),
+    Column("data_versions", String(120)),
+    Column("ip_province", Integer),
+    Column("findings", JSONB, nullable=False),
+    Column("points", Integer, nullable=False),
+    CheckConstraint("location_source IN ('gps', 'wechat', 'ip', 'none')", name="location_source"),
+    Index("ix_scan_brand_id_at", "brand_id", "at"),
+    Index("ix_scan_unit_id_at", "unit_id", "at"),
+    postgresql_partition_by="RANGE (at)",
+)
+
+scan_replay = Table(
+    "scan_replay",
+    metadata,
+    Column("scan_id", PgUuid, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("brand_id", BigInteger, nullable=False),
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("member_id", BigInteger),
+    Column("reply", LargeBinary, nullable=False),
+    Index("ix_scan_replay_at", "at"),
+)
+
+refused_count = Table(
+    "refused_count",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("outcome", String(10), primary_key=True),
+    Column("key_id", SmallInteger, primary_key=True),  # -1 where the text names no key
+    Column("count", BigInteger, nullable=False),
+    CheckConstraint("outcome IN ('malformed', 'forged')", name="outcome"),
+)
+
+refused_sample = Table(
+    "refused_sample",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("masked", String(40), nullable=False),
+    Column("device", LargeBinary),
+    Column("ip_province", Integer),
+)
+
+landing_view = Table(
+    "landing_view",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("unit_id", BigInteger, primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("last_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("ix_landing_view_unit_id", text("unit_id")),
+)

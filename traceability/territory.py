@@ -1,0 +1,133 @@
+"""Whether a scan lies in a dealer's territory, and how far from it. Pure.
+
+A territory is a set of adcodes of any level. "Outside" accuses somebody, so it is said only where neither the
+device's radius of uncertainty nor the error of the stored borders can explain the distance away.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from kernel.errors import InvalidInput
+from traceability.coordinates import EARTH_RADIUS_M, POINT_SOURCES, Location, NoLocation
+from traceability.regions import Regions
+
+ACCURACY_UNKNOWN_M: Final = 1_000.0
+"""Radius taken where a device states none: what a phone indoors reaches by Wi-Fi and masts."""
+
+# A chord this long (about 2 km) runs less than 0.1 m under the ground.
+_EDGE_DEGREES_MAX: Final = 0.02
+_SHAPES_MAX: Final = 1_024
+
+_Vectors = NDArray[np.float64]
+
+
+class Standing(StrEnum):
+    """Where a scan stands to a territory."""
+
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A territory ready for questions: its polygon, and its border as chords through the Earth.
+
+    Attributes:
+        polygon: Prepared union in WGS-84 degrees.
+        lock: Held while the polygon is asked, because a prepared geometry is not safe among threads.
+        starts: Unit vectors of the chords' starts, shape (n, 3).
+        steps: From start to end of each chord, shape (n, 3).
+        edge_max: Length of the longest chord, in Earth radii.
+    """
+
+    polygon: shapely.Geometry
+    lock: threading.Lock
+    starts: _Vectors
+    steps: _Vectors
+    edge_max: float
+
+
+def judge(location: Location | NoLocation | None, territory: Collection[int], regions: Regions) -> Standing:
+    """Say where a scan stands to a territory.
+
+    Args:
+        location: The scan's; a location by network address or none at all determines nothing.
+        territory: Adcodes of any level.
+        regions: The polygons.
+
+    Raises:
+        InvalidInput: The territory is empty.
+        NotFound: The territory names an adcode that the data does not have.
+    """
+    if not isinstance(location, Location) or location.source not in POINT_SOURCES:
+        return Standing.UNDETERMINED
+    away_m = distance_m(location.lat, location.lng, territory, regions)
+    if away_m == 0.0:
+        return Standing.INSIDE
+    radius_m = ACCURACY_UNKNOWN_M if location.accuracy_m is None else location.accuracy_m
+    return Standing.OUTSIDE if away_m > radius_m + regions.error_m else Standing.UNDETERMINED
+
+
+def distance_km(lat: float, lng: float, territory: Collection[int], regions: Regions) -> float:
+    """Distance in kilometres from a WGS-84 point to the nearest border of a territory; 0 inside."""
+    return distance_m(lat, lng, territory, regions) / 1_000.0
+
+
+def distance_m(lat: float, lng: float, territory: Collection[int], regions: Regions) -> float:
+    """Distance in metres from a WGS-84 point to the nearest border of a territory; 0 inside.
+
+    Measured along chords of the Earth's sphere and turned back into arcs: unlike a flat projection, this is
+    right to 1% next door and on the other side of the world.
+
+    Raises:
+        InvalidInput: The territory is empty.
+        NotFound: The territory names an adcode that the data does not have.
+    """
+    shape = _shape(regions, frozenset(territory))
+    with shape.lock:
+        if shapely.intersects_xy(shape.polygon, lng, lat):
+            return 0.0
+    point = _unit_vectors(np.array([[lng, lat]]))[0]
+    away = shape.starts - point
+    square = np.einsum("ij,ij->i", away, away)
+    # Only edges that begin within an edge's length of the nearest corner can come nearer than it.
+    near = square <= (np.sqrt(square.min()) + shape.edge_max) ** 2
+    away, steps = away[near], shape.steps[near]
+    along = -np.einsum("ij,ij->i", away, steps) / np.einsum("ij,ij->i", steps, steps)
+    nearest = away + np.clip(along, 0.0, 1.0)[:, None] * steps
+    chord = float(np.sqrt(np.einsum("ij,ij->i", nearest, nearest).min()))
+    return 2.0 * EARTH_RADIUS_M * float(np.arcsin(min(1.0, chord / 2.0)))
+
+
+@functools.lru_cache(maxsize=_SHAPES_MAX)
+def _shape(regions: Regions, territory: frozenset[int]) -> _Shape:
+    if not territory:
+        raise InvalidInput("The territory is empty: it needs at least one adcode.")
+    polygon = regions.polygon(territory)
+    rings = shapely.get_rings(shapely.get_parts(shapely.segmentize(polygon, _EDGE_DEGREES_MAX)))
+    coords, owner = shapely.get_coordinates(rings, return_index=True)
+    corners = _unit_vectors(coords)
+    steps = np.diff(corners, axis=0)
+    # A step from one ring to the next is no border, nor is one between two equal corners.
+    real = (owner[1:] == owner[:-1]) & steps.any(axis=1)
+    steps = steps[real]
+    shapely.prepare(polygon)
+    edge_max = float(np.sqrt((steps * steps).sum(axis=1).max()))
+    return _Shape(polygon, threading.Lock(), corners[:-1][real], steps, edge_max)
+
+
+def _unit_vectors(coords: NDArray[np.float64]) -> _Vectors:
+    """Points (lng, lat) in degrees, shape (n, 2), as unit vectors from the Earth's centre, shape (n, 3)."""
+    lng, lat = np.radians(coords).T
+    return np.column_stack([np.cos(lat) * np.cos(lng), np.cos(lat) * np.sin(lng), np.sin(lat)])

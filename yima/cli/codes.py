@@ -1,0 +1,198 @@
+"""`yima codes`: issue, activate, void, verify, rotate."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from codegen import batches, keys, scheme
+from codegen.scheme import MalformedCode, Ring
+from traceability import catalogue
+from yima import issue
+from yima.cli.common import actor, json_option, line, load_settings, progress, remark, run, say
+from yima.runtime import Runtime
+
+VERIFY_CHUNK = 1000
+
+batch_option = click.option("--batch", "name", required=True, help="The batch's name, as in its manifest.")
+first_option = click.option("--from", "first", type=int, help="First line, from 1 (default: the first).")
+last_option = click.option("--to", "last", type=int, help="Last line, inclusive (default: the last).")
+
+
+@click.group()
+def codes() -> None:
+    """Order codes, switch their states, verify them. Lines are counted from 1, as in the data file."""
+
+
+@codes.command("issue")
+@click.option("--brand", "slug", required=True, help="The brand's slug.")
+@click.option("--gtin", required=True, help="The product.")
+@click.option("--count", type=int, required=True, help="Number of units, 1 to 1,000,000,000.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The data file: one URL a line.")
+@click.option("--form", type=click.Choice(batches.FORMS), default="short", show_default=True, help="Form of the URL.")
+@click.option("--pair", is_flag=True, help="An outer and an inner code a unit: OUTER,INNER a line.")
+@click.option("--order", "order_number", help="Your order number: said again, it gives the identical file.")
+@json_option
+def issue_codes(
+    *, slug: str, gtin: str, count: int, out: Path, form: str, pair: bool, order_number: str | None, as_json: bool
+) -> None:
+    """Order a batch and write its code package."""
+    host = urlsplit(load_settings().public_url).hostname
+    if host in ("127.0.0.1", "localhost", "::1"):
+        remark(
+            f"Note: the codes will point to {host}. For anything that leaves this machine set YIMA_PUBLIC_URL first."
+        )
+
+    async def use(runtime: Runtime) -> Any:  # noqa: ANN401 (JSON)
+        with progress("Writing codes", max(count, 1)) as tell:
+            order = issue.Order(slug, gtin, count, out.absolute(), form, pair, order_number)
+            return asdict(await issue.issue(runtime, order, actor=actor(), on_progress=tell))
+
+    say(run(use), as_json=as_json)
+
+
+@codes.command("activate")
+@batch_option
+@first_option
+@last_option
+@json_option
+def activate_codes(*, name: str, first: int | None, last: int | None, as_json: bool) -> None:
+    """Activate a batch or some of its lines: from now on scans earn, and parked claims are paid."""
+
+    async def use(runtime: Runtime) -> int:
+        return await issue.activate(runtime, name, first=first, last=last, actor=actor())
+
+    count = run(use)
+    say({"batch": name, "units": count}, as_json=as_json, text=f"Activated {count:,} units of batch {name}.")
+
+
+@codes.command("void")
+@batch_option
+@first_option
+@last_option
+@click.option("--reason", required=True, help="Why, for the audit trail.")
+@click.option(
+    "--as", "state", type=click.Choice(batches.BLOCKING_STATES), default="void", show_default=True,
+    help="What the consumer is told.",
+)  # fmt: skip
+@json_option
+def void_codes(*, name: str, first: int | None, last: int | None, reason: str, state: str, as_json: bool) -> None:
+    """Void (or recall, freeze, expire) a batch or some of its lines."""
+
+    async def use(runtime: Runtime) -> int:
+        return await issue.block(runtime, name, state=state, first=first, last=last, reason=reason, actor=actor())
+
+    count = run(use)
+    say({"batch": name, "units": count, "state": state}, as_json=as_json,
+        text=f"{count:,} units of batch {name} are {state}.")  # fmt: skip
+
+
+@codes.command("verify")
+@click.argument("texts", nargs=-1)
+@json_option
+def verify_codes(*, texts: tuple[str, ...], as_json: bool) -> None:
+    """Verify codes or URLs, given as arguments or one a line on standard input; one JSON object a line.
+
+    Exit code 1 if any is not valid.
+    """
+    del as_json  # it is always JSON
+    given: Iterable[str] = texts or (text.rstrip("\r\n") for text in sys.stdin)
+
+    async def use(runtime: Runtime) -> bool:
+        async with runtime.db.transaction() as tx:
+            ring = await keys.load_ring(tx, runtime.vault)
+        everything_valid = True
+        for chunk in _chunks(given, VERIFY_CHUNK):
+            for found in await _verify(runtime, ring, chunk):
+                everything_valid &= found["valid"]
+                line(found)
+        return everything_valid
+
+    if not run(use):
+        sys.exit(1)
+
+
+def _chunks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(texts)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+async def _verify(runtime: Runtime, ring: Ring, texts: list[str]) -> list[dict[str, Any]]:
+    """Judge a chunk: signatures first, then one statement for what was issued."""
+    verified: dict[int, scheme.VerifiedCode] = {}
+    answers: list[dict[str, Any]] = []
+    for place, text in enumerate(texts):
+        answer: dict[str, Any] = {
+            "code": None,
+            "valid": False,
+            "gtin": None,
+            "batch": None,
+            "serial": None,
+            "reason": None,
+        }
+        try:
+            parsed = scheme.parse(text)
+        except MalformedCode as error:
+            answer["reason"] = f"malformed: {error.reason}"
+        else:
+            answer["code"] = parsed.symbols
+            code = ring.verify(parsed)
+            if code is None:
+                answer["reason"] = "forged: no key of ours made it"
+            else:
+                verified[place] = code
+        answers.append(answer)
+    async with runtime.db.transaction() as tx:
+        issued = await batches.look_up(tx, sorted({code.position for code in verified.values()}))
+    for place, code in verified.items():
+        known = issued.get(code.position)
+        answer = answers[place]
+        if known is None or known.batch is None:
+            answer["reason"] = "forged: never issued"
+        elif code.url_gtin not in (None, known.gtin):
+            answer["reason"] = "forged: the URL names another product"
+        else:
+            answer |= {"valid": True, "gtin": known.gtin, "batch": known.batch, "serial": code.serial}
+            answer["reason"] = known.blocked or (None if known.active else "inactive")
+    return answers
+
+
+@codes.command("rotate")
+@click.option("--brand", "slug", required=True, help="The brand's slug.")
+@json_option
+def rotate_key(*, slug: str, as_json: bool) -> None:
+    """Make a new code key for the brand's future batches; printed codes keep verifying."""
+
+    async def use(runtime: Runtime) -> keys.KeyInfo:
+        async with runtime.db.transaction() as tx:
+            owner = await catalogue.brand(tx, slug)
+            return await keys.rotate(tx, runtime.vault, brand_id=owner.id, actor=actor())
+
+    made = run(use)
+    say({"brand": slug, "key_id": made.id}, as_json=as_json, text=f"{slug} makes new codes with key {made.id}.")
+
+
+@codes.command("batches")
+@click.option("--brand", "slug", required=True, help="The brand's slug.")
+@json_option
+def list_batches(*, slug: str, as_json: bool) -> None:
+    """A brand's batches, newest first."""
+
+    async def use(runtime: Runtime) -> list[batches.Batch]:
+        async with runtime.db.transaction() as tx:
+            owner = await catalogue.brand(tx, slug)
+            return await batches.list_of(tx, brand_id=owner.id)
+
+    rows = [
+        {"batch": b.name, "order": b.order_number, "gtin": b.gtin, "count": b.count, "state": b.state} for b in run(use)
+    ]
+    text = "\n".join(f"{r['batch']}  {r['gtin']}  {r['count']:>13,}  {r['state']:8} {r['order']}" for r in rows)
+    say(rows, as_json=as_json, text=text or "No batch yet: `yima codes issue`.")

@@ -1,0 +1,31 @@
+"""`yima ledger`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from yima.audit import audit
+from yima.cli.common import json_option, run, say
+
+
+@click.group()
+def ledger() -> None:
+    """The points ledger."""
+
+
+@ledger.command("audit")
+@json_option
+def audit_ledger(*, as_json: bool) -> None:
+    """Prove every invariant of ledger, claims and draws from the raw rows. Exit code 1 if one is broken."""
+    found = run(audit)
+    lines = [f"{'ok  ' if not proof.breaches else 'BAD '} {proof.name}" + (
+        f": {proof.breaches:,} rows, such as {', '.join(proof.examples)}" if proof.breaches else ""
+    ) for proof in found.proofs]  # fmt: skip
+    lines += ["", *(f"{name:20} {value}" for name, value in found.figures.items())]
+    document = {"ok": found.ok, "proofs": [asdict(proof) for proof in found.proofs], "figures": found.figures}
+    say(document, as_json=as_json, text="\n".join(lines))
+    if not found.ok:
+        sys.exit(1)

@@ -1,0 +1,92 @@
+"""Issuing a batch: order, write the code package, note it. One use case, in steps that may be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from codegen import batches, keys, packages
+from codegen.outfiles import probe_writable
+from codegen.packages import Manifest
+from kernel import tasks
+from traceability import catalogue
+from yima.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a factory orders."""
+
+    brand: str
+    gtin: str
+    count: int
+    out: Path
+    form: str = "short"
+    paired: bool = False
+    order_number: str | None = None
+
+
+async def issue(
+    runtime: Runtime, order: Order, *, actor: str, on_progress: Callable[[int], None] | None = None
+) -> Manifest:
+    """Order a batch and write its code package; the same order number again writes the identical file.
+
+    Raises:
+        InvalidInput: the order, or the place to write to; nothing is left under the final name.
+        NotFound: no such brand or product.
+        Conflict: the order number was used for something else.
+    """
+    probe_writable(order.out)  # before serials are spent
+    async with runtime.db.transaction() as tx:
+        brand = await catalogue.brand(tx, order.brand)
+        batch = await batches.order(
+            tx,
+            runtime.vault,
+            brand_id=brand.id,
+            gtin=order.gtin,
+            count=order.count,
+            form=order.form,
+            public_url=runtime.settings.public_url,
+            paired=order.paired,
+            order_number=order.order_number,
+            actor=actor,
+        )
+        key = await keys.load(tx, runtime.vault, batch.key_id)
+    try:
+        manifest = await asyncio.to_thread(
+            packages.write, order.out, batch, key, brand=brand.slug, on_progress=on_progress
+        )
+    except BaseException:
+        async with runtime.db.transaction() as tx:
+            await batches.fail(tx, batch)
+        raise
+    async with runtime.db.transaction() as tx:
+        await batches.finish(tx, batch, sha256=manifest.sha256, actor=actor)
+    return manifest
+
+
+async def activate(runtime: Runtime, name: str, *, first: int | None, last: int | None, actor: str) -> int:
+    """Activate lines of a batch; claims parked on them are paid by the worker. Returns how many units."""
+    async with runtime.db.transaction() as tx:
+        batch = await batches.get(tx, name)
+        count = await batches.set_state(tx, batch, state="activated", first=first, last=last, actor=actor)
+        await tasks.submit(tx, "settle_claims", {}, brand_id=batch.brand_id)
+    return count
+
+
+async def block(
+    runtime: Runtime,
+    name: str,
+    *,
+    state: str,
+    first: int | None,
+    last: int | None,
+    reason: str,
+    actor: str,
+) -> int:
+    """Void, recall, freeze or expire lines of a batch; returns how many units."""
+    async with runtime.db.transaction() as tx:
+        batch = await batches.get(tx, name)
+        return await batches.set_state(tx, batch, state=state, first=first, last=last, reason=reason, actor=actor)

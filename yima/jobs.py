@@ -1,0 +1,36 @@
+"""The functions behind tasks: long work, run by the worker, idempotent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from codegen import batches
+from kernel.tasks import Attempt, TaskFunction
+from scanapi import settle
+from yima import labels
+from yima.runtime import Runtime
+
+
+def functions(runtime: Runtime) -> Mapping[str, TaskFunction]:
+    """What to run for each kind of task."""
+
+    async def settle_claims(_: Attempt) -> dict[str, Any]:
+        return {"settled": await settle.settle(runtime.db, runtime.vault)}
+
+    async def render_labels(attempt: Attempt) -> dict[str, Any]:
+        args = attempt.args
+        async with runtime.db.transaction() as tx:
+            batch = await batches.get(tx, args["batch"])
+        job = labels.Job(
+            batch=batch,
+            first=args["first"],
+            last=args["last"],
+            format=args["format"],
+            mask=args["mask"],
+            out=Path(args["out"]),
+        )
+        return await labels.render(runtime, job, progress=attempt.progress)
+
+    return {"settle_claims": settle_claims, "render_labels": render_labels}

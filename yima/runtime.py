@@ -1,0 +1,100 @@
+"""The running installation: settings, database, secrets, data; opened once a process, closed at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from kernel import postgres
+from kernel.crypto import BlindIndex, Vault, load_data_key
+from kernel.db import Database
+from kernel.errors import ConfigurationError
+from yima import migrate
+from yima.settings import Settings
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What every use case of this process stands on."""
+
+    settings: Settings
+    url: str
+    db: Database
+    vault: Vault
+    index: BlindIndex
+
+
+@contextmanager
+def database_url(settings: Settings, *, on_wait: Callable[[str], None] | None = None) -> Iterator[str]:
+    """The database's URL; without `YIMA_DATABASE_URL` the embedded server runs while the block does."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    with postgres.attach(settings.home, on_wait=on_wait) as attachment:
+        yield attachment.endpoint.url("asyncpg")
+
+
+@asynccontextmanager
+async def connect(settings: Settings, url: str, *, pool_size: int = 0, application: str) -> AsyncIterator[Runtime]:
+    """Open the database and load the data keys.
+
+    Raises:
+        ConfigurationError: the database cannot be reached, or its schema is not this version's.
+    """
+    vault = Vault(settings.secret_keys)
+    db = Database(url, pool_size=pool_size, application=application)
+    try:
+        try:
+            async with db.transaction() as tx:
+                revision = await tx.run_sync(migrate.current)
+        except OSError as error:
+            raise ConfigurationError(f"The database cannot be reached: {error}") from error
+        if revision != migrate.head():
+            raise ConfigurationError(
+                f"The database is at revision {revision or 'none'}, this version needs {migrate.head()}: "
+                "run `yima migrate`."
+            )
+        async with db.transaction() as tx:
+            index = BlindIndex(await load_data_key(tx, vault, "blind-index"))
+        yield Runtime(settings, url, db, vault, index)
+    finally:
+        await db.close()
+
+
+def run(
+    settings: Settings,
+    use: Callable[[Runtime], Awaitable[Result]],
+    *,
+    application: str = "yima command",
+    on_wait: Callable[[str], None] | None = None,
+    migrating: bool = True,
+) -> Result:
+    """Run one use case with everything opened before and closed after.
+
+    Args:
+        settings: of this installation.
+        use: the use case.
+        application: the name shown in `pg_stat_activity`.
+        on_wait: told what the embedded database is waiting for.
+        migrating: bring an embedded database's schema up first; a production database is migrated on purpose only.
+    """
+    with database_url(settings, on_wait=on_wait) as url:
+        if migrating and settings.database_url is None:
+            migrate.upgrade(url)
+        return asyncio.run(_run(settings, url, use, application))
+
+
+async def _run(settings: Settings, url: str, use: Callable[[Runtime], Awaitable[Result]], application: str) -> Result:
+    async with connect(settings, url, application=application) as runtime:
+        return await use(runtime)
+
+
+def development_outbox(settings: Settings) -> Path:
+    """The file that development's text messages are written to."""
+    return settings.home / "outbox" / "sms.jsonl"

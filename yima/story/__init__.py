@@ -1,0 +1,11 @@
+"""The story behind `yima demo`: a tea brand's first weeks, played through the running product.
+
+Everything happens through the same use cases and the same HTTP API that a customer's own systems call.
+"""
+
+from __future__ import annotations
+
+from yima.story.play import play
+from yima.story.telling import Summary, show
+
+__all__ = ["Summary", "play", "show"]

@@ -1,0 +1,59 @@
+"""What the person at the terminal is shown after the story."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import qrcode
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The story's figures, and codes worth opening by what they show."""
+
+    document: dict[str, Any]
+    links: dict[str, str]
+
+
+LINKS = (
+    ("first.awarded", "a code whose reward is taken: what the next person is told"),
+    ("copy.taken", "a code that was copied to a dozen cities"),
+    ("early.inactive", "a code scanned before its activation, paid since"),
+    ("forged.forged", "a forged code"),
+)
+
+
+def show(summary: Summary, address: str, console: Console) -> None:
+    """Print figures, links to open and a QR to scan."""
+    document = summary.document
+    table = Table(title="The story in figures", show_header=False, title_justify="left")
+    for name in ("members", "scans", "units_seen", "claims_posted", "points_issued", "draw_entries", "prizes_won"):
+        table.add_row(name.replace("_", " "), f"{document[name]:,}")
+    for outcome, count in document["outcomes"].items():
+        table.add_row(f"  {outcome}", f"{count:,}")
+    console.print(table)
+    console.print("Every figure was held against what the phones were told; the audit proves the rest.\n")
+    console.print(f"Figures        {address}/story")
+    console.print(f"The draw       {address}/draws/{document['draw']}")
+    console.print(f"API            {address}/schema")
+    console.print(f"Labels         {document['this_run']['labels']['file']}")
+    for key, what in LINKS:
+        if key in summary.links:
+            console.print(f"{address}{urlsplit(summary.links[key]).path}   [dim]{what}[/]")
+    if "first.awarded" in summary.links:
+        console.print("\nScan it with a phone that reaches this machine (set YIMA_BIND and YIMA_PUBLIC_URL for that):")
+        console.print(_qr(summary.links["first.awarded"]), highlight=False)
+    console.print("Ctrl-C stops everything.")
+
+
+def _qr(link: str) -> str:
+    code = qrcode.QRCode(border=2)
+    code.add_data(link)
+    out = io.StringIO()
+    code.print_ascii(out=out, invert=True)
+    return out.getvalue()
