@@ -66,13 +66,14 @@ async def publish(
         seed: for repeatable stories in development only; by default 32 random bytes.
 
     Raises:
-        InvalidInput: more than one shard (the claim's path uses one), or a draw that is over already.
+        InvalidInput: more than one shard (the claim's path uses one), or a draw that opens before now.
         Conflict: the name is taken.
     """
     if rules.shards != 1:
         raise InvalidInput("draw rules, shards: must be 1; entries of one draw are one log.", field="shards")
-    if rules.closes_at <= now():
-        raise InvalidInput("draw rules, closes_at: lies in the past.", field="closes_at")
+    published_at = now()
+    if rules.opens_at < published_at:
+        raise InvalidInput("draw rules, opens_at: lies before the publication, which must come first.", field="opens_at")
     seed = fairness.new_seed() if seed is None else seed
     name = ids.public_id(10) if name is None else name
     document = rules.to_document()
@@ -93,7 +94,7 @@ async def publish(
             "sealed": vault.seal(seed, f"draw/{name}"),
             "opens": rules.opens_at,
             "closes": rules.closes_at,
-            "at": now(),
+            "at": published_at,
         },
     )
     draw_id = row.scalar_one_or_none()

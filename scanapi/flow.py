@@ -260,9 +260,10 @@ def _facts(each: Scan, issued: Issued, unit: UnitState, known: _Known) -> Facts:
             travelled = distance_m(each.location.lat, each.location.lng, lat, lng)
     destination = known.destinations.get(unit.id)
     if destination is not None:
-        where = territory.judge(each.location, destination.adcodes, known.regions)
-        if where is Standing.OUTSIDE and each.location is not None:
-            km = territory.distance_km(each.location.lat, each.location.lng, destination.adcodes, known.regions)
+        relation = territory.relate(each.location, destination.adcodes, known.regions)
+        where = relation.standing
+        if where is Standing.OUTSIDE and relation.distance_m is not None:
+            km = relation.distance_m / 1000
     member = None if each.member is None else known.members[each.member[0]]
     return Facts(
         at=known.at,

@@ -17,7 +17,7 @@ from scanapi.flow import Answer, Scan, ScanIdTaken
 
 log = structlog.get_logger(__name__)
 
-GROUP_MAX = 64
+GROUP_MAX = 128
 GROUPS_AT_ONCE = 2
 WAITING_MAX = 4096
 TRIES_MAX = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -89,12 +90,13 @@ class World:
         rules = DrawRules(
             name_zh="春茶抽奖", name_en="Spring draw", gtins=(),
             prizes=(PrizeRule(1, "茶壶", "Teapot", weight_ppb, stock, 10_000),),
-            opens_at=now(), closes_at=now() + timedelta(days=30),
+            opens_at=now() + timedelta(milliseconds=50), closes_at=now() + timedelta(days=30),
             entries_per_person=more.pop("entries_per_person", None), entries_per_person_per_day=None,
             when_stock_ends="nothing",
         )  # fmt: skip
         async with self.opened.db.transaction() as tx:
             draw = await draws.publish(tx, self.opened.vault, brand_id=self.brand.id, rules=rules, actor="test", **more)
+        await asyncio.sleep(0.06)  # a draw opens after its publication
         self.draw = draw.name
         return draw.name
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
+
+from celery.platforms import SecurityWarning
 
 from yima import logs, settings, worker
+
+# In a container or a trial as root there is no other user; messages are JSON, so that no pickle can run code.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 _settings = settings.load()
 logs.configure(dev=_settings.dev)

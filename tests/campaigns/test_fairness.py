@@ -116,9 +116,7 @@ def test_the_committed_chain_comes_out_of_both_implementations() -> None:
 
 
 @given(seeds, draw_ids, shards, numbers)
-def test_every_roll_is_what_the_published_description_says(
-    seed: bytes, draw_id: str, shard: int, number: int
-) -> None:
+def test_every_roll_is_what_the_published_description_says(seed: bytes, draw_id: str, shard: int, number: int) -> None:
     expected = roll_by_the_book(seed, draw_id, shard, number, 2**64 - 2**64 % 10**9)
 
     assert roll(seed, draw_id, shard, number) == expected

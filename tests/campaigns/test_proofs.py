@@ -110,9 +110,7 @@ def relink(proof: Any) -> None:
 
 def winning(proof: Any, prize_id: int | None) -> tuple[int, list[Any]]:
     """The first entry with this outcome, and the shard it stands in."""
-    return next(
-        (log["shard"], entry) for log in proof["shards"] for entry in log["entries"] if entry[2] == prize_id
-    )
+    return next((log["shard"], entry) for log in proof["shards"] for entry in log["entries"] if entry[2] == prize_id)
 
 
 def test_an_honest_draw_verifies_and_its_prizes_are_counted() -> None:
@@ -359,9 +357,7 @@ def test_a_count_that_only_python_takes_for_zero_is_named(count: object) -> None
     assert [problem.split(":")[0] for problem in verify(proof).problems] == ["prizes_left, prize 2"]
 
 
-@pytest.mark.parametrize(
-    "entrant", ["", "ab" * 15, "ab" * 17, "AB" * 16, "ab" * 16 + "\n", "\ud800" * 32, None]
-)
+@pytest.mark.parametrize("entrant", ["", "ab" * 15, "ab" * 17, "AB" * 16, "ab" * 16 + "\n", "\ud800" * 32, None])
 def test_an_entrant_that_is_no_tag_is_named_and_its_chain_cannot_be_recomputed(entrant: object) -> None:
     proof = honest()
     proof["shards"][0]["entries"][-1][1] = entrant
@@ -454,19 +450,13 @@ def test_any_small_change_of_a_number_or_digit_is_caught(data: st.DataObject) ->
     for key in place:
         value = value[key]
     if isinstance(value, int):
-        changed: Any = data.draw(
-            st.sampled_from([value + 1, value - 1, float(value), -value - 1, str(value)])
-        )
+        changed: Any = data.draw(st.sampled_from([value + 1, value - 1, float(value), -value - 1, str(value)]))
     elif isinstance(value, str):
-        changed = data.draw(
-            st.sampled_from([value.upper() + " ", value[1:], value[:-1] + "0x"[value[-1:] == "0"]])
-        )
+        changed = data.draw(st.sampled_from([value.upper() + " ", value[1:], value[:-1] + "0x"[value[-1:] == "0"]]))
     elif value is None:
         changed = data.draw(st.sampled_from([0, 1, 2, 3, False, "null"]))
     elif isinstance(value, list):
-        changed = data.draw(
-            st.sampled_from([value[:-1], [*value, None], [*value, *value[-1:]], [*value[::-1], 0]])
-        )
+        changed = data.draw(st.sampled_from([value[:-1], [*value, None], [*value, *value[-1:]], [*value[::-1], 0]]))
         if changed == value:  # an empty list, shortened
             changed = [None]
     else:

@@ -135,9 +135,7 @@ earning_rules = st.builds(
 )
 
 
-@given(
-    st.lists(earning_rules, unique_by=lambda rule: (rule.id, rule.version)), st.randoms(use_true_random=False)
-)
+@given(st.lists(earning_rules, unique_by=lambda rule: (rule.id, rule.version)), st.randoms(use_true_random=False))
 def test_the_order_of_the_rules_is_indifferent_and_one_rule_pays(rules, random) -> None:
     earnings = earn(rules, claim())
     shuffled = list(rules)
@@ -168,9 +166,7 @@ def test_the_order_of_the_rules_is_indifferent_and_one_rule_pays(rules, random) 
         ("active_until", MAY),
     ],
 )
-def test_an_earning_rule_outside_its_limits_is_refused_by_the_name_of_the_field(
-    name: str, value: object
-) -> None:
+def test_an_earning_rule_outside_its_limits_is_refused_by_the_name_of_the_field(name: str, value: object) -> None:
     with pytest.raises(InvalidInput, match=name) as refusal:
         replace(STANDING, **{name: value})
 
@@ -242,9 +238,7 @@ def test_a_prize_of_exactly_fifty_thousand_yuan_and_a_name_of_eighty_characters_
         ("stock", None),
     ],
 )
-def test_draw_rules_outside_their_limits_are_refused_by_the_name_of_the_field(
-    name: str, value: object
-) -> None:
+def test_draw_rules_outside_their_limits_are_refused_by_the_name_of_the_field(name: str, value: object) -> None:
     change = {name: value}
     if name == "weight_ppb":  # a prize that can never be won, and is no fallback
         change = {"prizes": (PHONE, replace(TEA_BOX, weight_ppb=0), COUPON)}
@@ -400,9 +394,7 @@ def test_keys_are_sorted_by_their_utf_16_code_units_as_rfc_8785_asks() -> None:
 
 def test_the_canonical_form_escapes_only_what_it_must() -> None:
     assert canonical('\b\t\n\f\r"\\/\u001f\u007f茶') == b'"\\b\\t\\n\\f\\r\\"\\\\/\\u001f\x7f\xe8\x8c\xb6"'
-    assert (
-        canonical([None, True, False, -1, 9_007_199_254_740_991]) == b"[null,true,false,-1,9007199254740991]"
-    )
+    assert canonical([None, True, False, -1, 9_007_199_254_740_991]) == b"[null,true,false,-1,9007199254740991]"
 
 
 def nested(depth: int) -> object:

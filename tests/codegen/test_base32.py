@@ -49,9 +49,7 @@ def test_a_negative_number_is_refused():
         base32.encode(-1, 4)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "U", "0I", "l0", "a", "0 0", "0_0", "+1", "-1", "0\n", "\uff10", "\u0663", "0\0"]
-)
+@pytest.mark.parametrize("text", ["", "U", "0I", "l0", "a", "0 0", "0_0", "+1", "-1", "0\n", "\uff10", "\u0663", "0\0"])
 def test_decode_is_strict(text):
     with pytest.raises(ValueError, match="no base 32 symbol"):
         base32.decode(text)
@@ -87,9 +85,7 @@ def test_what_is_no_symbol_is_not_turned_into_one(text):
         base32.decode(base32.normalise(text))
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(base32.ALPHABET), st.sampled_from(["", "-", " ", "\u3000", "\u2014"])))
-)
+@given(st.lists(st.tuples(st.sampled_from(base32.ALPHABET), st.sampled_from(["", "-", " ", "\u3000", "\u2014"]))))
 def test_grouping_never_changes_the_symbols(groups):
     typed = "".join(symbol + separator for symbol, separator in groups)
     assert base32.normalise(typed) == "".join(symbol for symbol, _ in groups)

@@ -104,9 +104,7 @@ def test_codes_open_from_columns_of_a_wider_table():
     assert serials.tolist() == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(
-    "codes", [np.zeros((3, 19), np.uint8), np.zeros(20, np.uint8), np.zeros((3, 20), np.int64)]
-)
+@pytest.mark.parametrize("codes", [np.zeros((3, 19), np.uint8), np.zeros(20, np.uint8), np.zeros((3, 20), np.int64)])
 def test_codes_of_another_shape_are_refused(codes):
     with pytest.raises(ValueError, match="uint8 of shape"):
         open_many(KEY, codes)

@@ -145,11 +145,7 @@ def test_check_digits_agree_with_the_shared_vectors():
     ],
 )
 def test_keys_agree_with_the_shared_vectors(kinds, parse_key):
-    rows = [
-        row
-        for row in json.loads((VECTORS / "check_digits.json").read_text())["vectors"]
-        if row["kind"] in kinds
-    ]
+    rows = [row for row in json.loads((VECTORS / "check_digits.json").read_text())["vectors"] if row["kind"] in kinds]
     assert rows
     for row in rows:
         if row["valid"]:

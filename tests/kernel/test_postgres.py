@@ -239,9 +239,7 @@ def test_processes_that_attach_at_once_share_one_server_which_ends_with_the_last
         assert "yima" in urls.pop()
         name = Server.of(layout_of(home)).name
         postmasters = [
-            pid
-            for pid in Server.of(layout_of(home)).processes()
-            if f"cluster_name={name}" in command_line(pid)
+            pid for pid in Server.of(layout_of(home)).processes() if f"cluster_name={name}" in command_line(pid)
         ]
         assert len(postmasters) == 1
         first.kill()
@@ -329,9 +327,7 @@ def test_a_home_below_a_closed_folder_works_and_the_folder_stays_closed(tmp_path
     postgres.stop_now(home)
 
 
-def test_programs_below_a_closed_folder_are_used_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_below_a_closed_folder_are_used_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = tmp_path / "closed" / "site"
     site.parent.mkdir()
     postgres_folder._copy_programs(postgres.bin_dir(), site)

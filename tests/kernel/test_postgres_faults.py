@@ -55,9 +55,7 @@ def kill_and_wait(pid: int) -> None:
 
 def remove(home: Path) -> None:
     """As a person does it, though the server may write or tidy meanwhile."""
-    wait_until(
-        lambda: subprocess.run(["rm", "-rf", str(home)], check=False, capture_output=True).returncode == 0
-    )
+    wait_until(lambda: subprocess.run(["rm", "-rf", str(home)], check=False, capture_output=True).returncode == 0)
 
 
 def connect(attachment: postgres.Attachment) -> psycopg.Connection:
@@ -152,9 +150,7 @@ def test_a_new_keeper_adopts_the_server_of_a_killed_one(home: Path) -> None:
 @pytest.mark.parametrize("delay_s", [0.15, 0.35, 0.6, 0.8])
 def test_a_first_start_that_is_killed_is_repaired_by_the_next(tmp_path: Path, delay_s: float) -> None:
     home = tmp_path / "home"
-    script = (
-        "import sys, pathlib, kernel.postgres as p; print(flush=True); p.attach(pathlib.Path(sys.argv[1]))"
-    )
+    script = "import sys, pathlib, kernel.postgres as p; print(flush=True); p.attach(pathlib.Path(sys.argv[1]))"
     command = [sys.executable, "-c", script, str(home)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as starter:
         assert starter.stdout
@@ -244,9 +240,7 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(home: Path) ->
     data = layout_of(home).data
     control = (data / "global" / "pg_control").read_bytes()
     (data / "global" / "pg_control").write_bytes(b"\x00" * len(control))
-    with pytest.raises(
-        ConfigurationError, match=r"(?s)does not start in .*last words.*(FATAL|PANIC)"
-    ) as caught:
+    with pytest.raises(ConfigurationError, match=r"(?s)does not start in .*last words.*(FATAL|PANIC)") as caught:
         postgres.attach(home)
     assert str(data) in caught.value.message
     (data / "global" / "pg_control").write_bytes(control)

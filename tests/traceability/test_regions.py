@@ -302,9 +302,7 @@ def source(tmp_path) -> Path:
         (None, None, None, "100000", "国", "maritime"),
     ]
     with sqlite3.connect(root / "data/index/administrative.db") as connection:
-        connection.execute(
-            "CREATE TABLE ADMINISTRATIVE (province, city, district, path, level, source, kind)"
-        )
+        connection.execute("CREATE TABLE ADMINISTRATIVE (province, city, district, path, level, source, kind)")
         for province, city, district, code, level, folder in rows:
             path = f"administrative/amap/{folder}/{code}.geojson"
             kind = "海域" if folder == "maritime" else "陆地"

@@ -335,7 +335,7 @@ class _Story:
                     PrizeRule(2, "品茗杯一对", "Pair of tea cups", 10_000_000, 200, 8_800),
                     PrizeRule(3, "茶样一份", "Tea sample", 100_000_000, 1_500, 990),
                 ),
-                opens_at=now(), closes_at=now() + timedelta(days=90),
+                opens_at=now() + timedelta(seconds=1), closes_at=now() + timedelta(days=90),
                 entries_per_person=None, entries_per_person_per_day=None, when_stock_ends="nothing",
             )  # fmt: skip
             draw = await draws.publish(
