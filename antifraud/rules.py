@@ -103,9 +103,7 @@ def impossible_travel(facts: Facts) -> Finding | None:
     hours = max((facts.at - facts.previous.at) / timedelta(hours=1), 1 / 3600)
     if km <= DISTANCE_KM_MIN or km / hours <= SPEED_KMH_MAX:
         return None
-    return Finding(
-        "impossible_travel", "copied", Decision.HOLD, {"km": round(km), "minutes": round(hours * 60, 1)}
-    )
+    return Finding("impossible_travel", "copied", Decision.HOLD, {"km": round(km), "minutes": round(hours * 60, 1)})
 
 
 def early_scan(facts: Facts) -> Finding | None:

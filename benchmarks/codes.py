@@ -119,9 +119,7 @@ def _single_verify_us(key: CodeKey, signer: Signer) -> tuple[float, float, float
             if ring.verify(parse(url)) is None:
                 raise AssertionError("a code of the ring's own key does not verify")
 
-    unsign_per_s, open_per_s, verify_per_s = (
-        _rate(_SINGLE_CODES, work) for work in (unsign, open_codes, verify)
-    )
+    unsign_per_s, open_per_s, verify_per_s = (_rate(_SINGLE_CODES, work) for work in (unsign, open_codes, verify))
     return 1e6 / unsign_per_s, 1e6 / open_per_s, 1e6 / verify_per_s
 
 

@@ -28,6 +28,7 @@ from sqlalchemy.engine import URL, make_url
 
 from campaigns import draws, earning
 from campaigns.rules import DrawRules, PrizeRule
+from codegen import gs1
 from kernel import postgres
 from kernel.clock import now
 from kernel.errors import ConfigurationError
@@ -200,7 +201,7 @@ async def _brand(opened: Runtime, home: Path, codes: int) -> tuple[int, list[str
     await issue.activate(opened, manifest.batch, first=None, last=None, actor="bench")
     async with opened.db.transaction() as tx:
         low = manifest.key_id << 34 | manifest.first_serial // 2
-        cartons = [Carton(f"{_sscc(n)}", low + n * 24, low + n * 24 + 23) for n in range(codes // 24)]
+        cartons = [Carton(_sscc(n), low + n * 24, low + n * 24 + 23) for n in range(codes // 24)]
         await shipments.pack(tx, brand_id=brand.id, cartons=cartons, at=now())
         await shipments.ship(
             tx, brand_id=brand.id, document="bench", dealer=dealer, adcode=330100,
@@ -210,8 +211,6 @@ async def _brand(opened: Runtime, home: Path, codes: int) -> tuple[int, list[str
 
 
 def _sscc(number: int) -> str:
-    from codegen import gs1
-
     return gs1.make_sscc(1, "6901234", number)
 
 

@@ -48,9 +48,7 @@ async def standing(tx: Tx, unit_ids: list[int]) -> dict[int, Claim]:
 
 async def reserve_ids(tx: Tx, count: int) -> list[int]:
     """Ids for claims that may be made; those not used are simply skipped."""
-    rows = await tx.execute(
-        text("SELECT nextval('claim_id_seq') FROM generate_series(1, :count)"), {"count": count}
-    )
+    rows = await tx.execute(text("SELECT nextval('claim_id_seq') FROM generate_series(1, :count)"), {"count": count})
     return list(rows.scalars())
 
 

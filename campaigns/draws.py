@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
@@ -73,7 +74,9 @@ async def publish(
         raise InvalidInput("draw rules, shards: must be 1; entries of one draw are one log.", field="shards")
     published_at = now()
     if rules.opens_at < published_at:
-        raise InvalidInput("draw rules, opens_at: lies before the publication, which must come first.", field="opens_at")
+        raise InvalidInput(
+            "draw rules, opens_at: lies before the publication, which must come first.", field="opens_at"
+        )
     seed = fairness.new_seed() if seed is None else seed
     name = ids.public_id(10) if name is None else name
     document = rules.to_document()
@@ -174,17 +177,25 @@ async def close(tx: Tx, name: str, *, actor: str) -> Draw:
         {"draw": draw.id, "at": now()},
     )
     if closed.rowcount:
-        await audit.record(
-            tx, brand_id=draw.brand_id, actor=actor, action="draw.close", subject=f"draw {draw.name}"
-        )
+        await audit.record(tx, brand_id=draw.brand_id, actor=actor, action="draw.close", subject=f"draw {draw.name}")
     return await get(tx, name)
+
+
+async def entry_of(tx: Tx, name: str, scan_id: UUID) -> tuple[int, int | None] | None:
+    """A claim's entry by its receipt, the scan id: its number and the prize's id or None. None: it never entered."""
+    row = await tx.execute(
+        text("""
+            SELECT e.number, e.prize_id FROM draw_entry e JOIN draw d ON d.id = e.draw_id
+            JOIN claim c ON c.id = e.claim_id WHERE d.name = :name AND c.scan_id = :scan"""),
+        {"name": name, "scan": scan_id},
+    )
+    found = row.one_or_none()
+    return None if found is None else (found[0], found[1])
 
 
 async def close_due(tx: Tx) -> int:
     """Close draws whose announced end has passed; returns how many."""
-    due = await tx.execute(
-        text("SELECT name FROM draw WHERE closed_at IS NULL AND closes_at <= now() ORDER BY id")
-    )
+    due = await tx.execute(text("SELECT name FROM draw WHERE closed_at IS NULL AND closes_at <= now() ORDER BY id"))
     names = list(due.scalars())
     for name in names:
         await close(tx, name, actor="schedule")

@@ -62,9 +62,7 @@ async def set_rule(
         subject=f"rule {found.id} version {found.version}",
         after={"gtin": gtin, "points": points, "qualifying": qualifying},
     )
-    return EarningRule(
-        found.id, found.version, gtin, points, qualifying, expires_after_days, active_from, None
-    )
+    return EarningRule(found.id, found.version, gtin, points, qualifying, expires_after_days, active_from, None)
 
 
 async def rules_of(tx: Tx, brand_ids: Sequence[int]) -> dict[int, list[EarningRule]]:

@@ -249,9 +249,7 @@ def _compare_publication(claim: _Claim, problems: _Problems) -> None:
         )
 
 
-def _follow(
-    claim: _Claim, log: dict[str, Any], won: Counter[int], left: dict[int, int], problems: _Problems
-) -> int:
+def _follow(claim: _Claim, log: dict[str, Any], won: Counter[int], left: dict[int, int], problems: _Problems) -> int:
     """Recompute one shard entry by entry; add to what was `won` and is `left`.
 
     Stock is taken by what each entry should have won, so that one changed entry is one problem and does not
@@ -267,9 +265,7 @@ def _follow(
     expected_number, readable = 1, True
     for entry in log["entries"]:
         if not _is_entry(entry):
-            problems.add(
-                f"shard {shard}, entry {expected_number}: expected [number, entrant, prize id or null]"
-            )
+            problems.add(f"shard {shard}, entry {expected_number}: expected [number, entrant, prize id or null]")
             expected_number, readable = expected_number + 1, False
             continue
         number, entrant, prize_id = entry
@@ -280,9 +276,7 @@ def _follow(
         if due is not None:
             remaining[due] -= 1
         if prize_id != due:
-            problems.add(
-                f"shard {shard}, entry {number}: prize is {describe(prize_id)}, expected {describe(due)}"
-            )
+            problems.add(f"shard {shard}, entry {number}: prize is {describe(prize_id)}, expected {describe(due)}")
         if prize_id is not None:
             won[prize_id] += 1
         head = link(head, number, entrant, prize_id)

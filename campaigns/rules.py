@@ -321,10 +321,7 @@ class DrawRules:
             InvalidInput: There is no such shard.
         """
         _require_int("draw", "shard", shard, 0, self.shards - 1)
-        return {
-            prize.id: prize.stock // self.shards + (shard < prize.stock % self.shards)
-            for prize in self.prizes
-        }
+        return {prize.id: prize.stock // self.shards + (shard < prize.stock % self.shards) for prize in self.prizes}
 
     def to_document(self) -> dict[str, object]:
         """Give the rules as the JSON object that is published; times are RFC 3339 in UTC."""
@@ -481,9 +478,7 @@ def _require_gtin(where: str, name: str, value: object) -> None:
 
 def _require_name(where: str, name: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip() or len(value) > NAME_CHARACTERS_MAX:
-        _refuse(
-            where, name, f"must be a text of 1 to {NAME_CHARACTERS_MAX} characters, not {describe(value)}"
-        )
+        _refuse(where, name, f"must be a text of 1 to {NAME_CHARACTERS_MAX} characters, not {describe(value)}")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         _refuse(where, name, "must not hold control characters or half a surrogate pair")
 

@@ -44,6 +44,7 @@ claim = Table(
     # the wall: a unit's reward is taken once
     Index("uq_claim_unit", "unit_id", unique=True, postgresql_where=text("state <> 'voided'")),
     Index("ix_claim_member_id", "member_id"),
+    Index("ix_claim_scan_id", "scan_id"),
     Index("ix_claim_pending", "reason", "id", postgresql_where=text("state = 'pending'")),
 )
 

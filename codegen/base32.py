@@ -24,9 +24,7 @@ _FORGIVEN: Final = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
     # Hyphens and spaces that Unicode does not class as such: minus sign, hyphen bullet, white space controls.
     | dict.fromkeys("- \t\n\v\f\r\u2212\u2043", None)
 )
-_SEPARATOR_CATEGORIES: Final = frozenset(
-    {"Pd", "Zs", "Zl", "Zp", "Cf"}
-)  # Cf: soft hyphen, bidi marks, zero width
+_SEPARATOR_CATEGORIES: Final = frozenset({"Pd", "Zs", "Zl", "Zp", "Cf"})  # Cf: soft hyphen, bidi marks, zero width
 
 
 def encode(value: int, length: int) -> str:

@@ -95,9 +95,7 @@ async def order(
     name = ids.public_id(10)
     wanted = (gtin, count, form, prefix, paired)
     if order_number is not None:
-        existing = await _find(
-            tx, "brand_id = :brand AND order_number = :order", brand=brand_id, order=order_number
-        )
+        existing = await _find(tx, "brand_id = :brand AND order_number = :order", brand=brand_id, order=order_number)
         if existing is not None:
             got = (existing.gtin, existing.count, existing.form, existing.prefix, existing.paired)
             if got != wanted:
@@ -106,9 +104,7 @@ async def order(
                 )
             return existing
     if key.next_unit + count > keys.UNITS_PER_KEY:
-        raise Unavailable(
-            f"Key {key.id} has only {keys.UNITS_PER_KEY - key.next_unit:,} units left: rotate it."
-        )
+        raise Unavailable(f"Key {key.id} has only {keys.UNITS_PER_KEY - key.next_unit:,} units left: rotate it.")
     low = (key.id << 35) | (2 * key.next_unit)
     row = await tx.execute(
         text(f"""
@@ -201,9 +197,7 @@ async def finish(tx: Tx, batch: Batch, *, sha256: str, actor: str) -> None:
 
 async def fail(tx: Tx, batch: Batch) -> None:
     """Note that no package could be written; the same order may be tried again."""
-    await tx.execute(
-        text("UPDATE batch SET state = 'failed' WHERE id = :id AND state <> 'ready'"), {"id": batch.id}
-    )
+    await tx.execute(text("UPDATE batch SET state = 'failed' WHERE id = :id AND state <> 'ready'"), {"id": batch.id})
 
 
 def lines_of(batch: Batch, first: int | None, last: int | None) -> tuple[int, int]:

@@ -162,9 +162,7 @@ def open_many(key: CodeKey, codes: NDArray[np.uint8]) -> tuple[NDArray[np.int64]
         pairs = _PAIRS[np.ascontiguousarray(codes[chunk]).view(np.uint16)]
         good = (pairs != _BAD_PAIR).all(axis=1) & (pairs[:, 0] == key.key_id)
         wide = pairs.astype(_U64)
-        sealed = (
-            wide[:, 1] << _U64(25) | wide[:, 2] << _U64(15) | wide[:, 3] << _U64(5) | wide[:, 4] >> _U64(5)
-        )
+        sealed = wide[:, 1] << _U64(25) | wide[:, 2] << _U64(15) | wide[:, 3] << _U64(5) | wide[:, 4] >> _U64(5)
         tags = (wide[:, 4] & _U64(31)) << _U64(50)
         for column in range(5, 10):
             tags |= wide[:, column] << _U64(10 * (9 - column))
@@ -175,7 +173,7 @@ def open_many(key: CodeKey, codes: NDArray[np.uint8]) -> tuple[NDArray[np.int64]
     return serials, valid
 
 
-def write_urls(  # noqa: PLR0917 (what is written, in the order of thought; options are keywords)
+def write_urls(
     out: BinaryIO,
     key: CodeKey,
     prefix: bytes,

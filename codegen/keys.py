@@ -46,9 +46,7 @@ async def rotate(tx: Tx, vault: Vault, *, brand_id: int, actor: str) -> KeyInfo:
         raise Unavailable(f"All {KEYS_MAX} code keys of this installation are taken.")
     key_id = secrets.choice(free)
     retired = await tx.execute(
-        text(
-            "UPDATE code_key SET state = 'retired' WHERE brand_id = :brand AND state = 'active' RETURNING id"
-        ),
+        text("UPDATE code_key SET state = 'retired' WHERE brand_id = :brand AND state = 'active' RETURNING id"),
         {"brand": brand_id},
     )
     before = retired.scalar_one_or_none()

@@ -64,9 +64,7 @@ def _origin(public_url: str) -> str:
         raise _wrong(public_url, "does not begin with http:// or https://")
     if "@" in parts.netloc:
         # Not repeated: there may be a password before the @.
-        raise ConfigurationError(
-            "The public URL (YIMA_PUBLIC_URL) has a user name or password; leave it out."
-        )
+        raise ConfigurationError("The public URL (YIMA_PUBLIC_URL) has a user name or password; leave it out.")
     if parts.path not in {"", "/"}:
         raise _wrong(public_url, "has a path; codes are printed right below the host")
     if "?" in public_url or "#" in public_url:

@@ -68,9 +68,7 @@ class CodeKey:
         if not 0 <= self.key_id < 1 << KEY_ID_BITS:
             raise ValueError(f"key id {self.key_id} is outside 0 to {(1 << KEY_ID_BITS) - 1}")
         if len(self.secret) < 32:
-            raise ValueError(
-                f"the secret of key {self.key_id} has {len(self.secret)} bytes; it needs 32 or more"
-            )
+            raise ValueError(f"the secret of key {self.key_id} has {len(self.secret)} bytes; it needs 32 or more")
 
     @property
     def header(self) -> int:
@@ -307,9 +305,7 @@ def _parse_symbols(text: str, gtin: str | None = None, host: str | None = None) 
     try:
         number = base32.decode(symbols)
     except ValueError:
-        raise MalformedCode(
-            "bad_symbol", "A code holds digits and letters only, and never the letter U."
-        ) from None
+        raise MalformedCode("bad_symbol", "A code holds digits and letters only, and never the letter U.") from None
     return ParsedCode(symbols, number >> (SERIAL_BITS + TAG_BITS), gtin, host)
 
 

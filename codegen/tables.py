@@ -81,9 +81,7 @@ code_range = Table(
     Column("lifted_at", DateTime(timezone=True)),
     CheckConstraint("state IN ('activated', 'void', 'recalled', 'frozen', 'expired')", name="state"),
     CheckConstraint("NOT isempty(units)", name="units"),
-    Index(
-        "ix_code_range_units", "units", postgresql_using="gist", postgresql_where=text("lifted_at IS NULL")
-    ),
+    Index("ix_code_range_units", "units", postgresql_using="gist", postgresql_where=text("lifted_at IS NULL")),
     Index("ix_code_range_batch_id", "batch_id"),
 )
 

@@ -62,9 +62,7 @@ async def compute(tx: Tx) -> Figures:
                 (SELECT count(*) FROM scan WHERE findings @> '[{"rule": "early_scan"}]')""")
     )
     scans, units, members, points, copied, early = totals.one()
-    outcomes = await tx.execute(
-        text("SELECT outcome, count(*) FROM scan GROUP BY outcome ORDER BY 2 DESC, 1")
-    )
+    outcomes = await tx.execute(text("SELECT outcome, count(*) FROM scan GROUP BY outcome ORDER BY 2 DESC, 1"))
     unverified = await tx.execute(text("SELECT outcome, sum(count) FROM refused_count GROUP BY outcome"))
     prizes = await tx.execute(
         text("""

@@ -48,9 +48,7 @@ class Vault:
             raise ConfigurationError("YIMA_SECRET_KEYS is not set.")
         for place, master in enumerate(masters, 1):
             if len(master.encode()) < MASTER_BYTES_MIN:
-                raise ConfigurationError(
-                    f"YIMA_SECRET_KEYS: key {place} has fewer than {MASTER_BYTES_MIN} bytes."
-                )
+                raise ConfigurationError(f"YIMA_SECRET_KEYS: key {place} has fewer than {MASTER_BYTES_MIN} bytes.")
         self._masters = [master.encode() for master in masters]
         self._sealing = {self._mark(master): AESGCM(_derive(master, "seal")) for master in self._masters}
         self._newest = self._mark(self._masters[-1])
@@ -65,12 +63,7 @@ class Vault:
     def seal(self, plain: bytes, context: str) -> bytes:
         """Encrypt and authenticate (AES-256-GCM); `context` must be given again to open."""
         nonce = secrets.token_bytes(12)
-        return (
-            _VERSION
-            + self._newest
-            + nonce
-            + self._sealing[self._newest].encrypt(nonce, plain, context.encode())
-        )
+        return _VERSION + self._newest + nonce + self._sealing[self._newest].encrypt(nonce, plain, context.encode())
 
     def open(self, sealed: bytes, context: str) -> bytes:
         """Decrypt what `seal` made.
@@ -87,9 +80,7 @@ class Vault:
         try:
             return cipher.decrypt(bytes(sealed[5:17]), bytes(sealed[17:]), context.encode())
         except InvalidTag as error:
-            raise ConfigurationError(
-                f"Sealed data for {context!r} was altered or belongs elsewhere."
-            ) from error
+            raise ConfigurationError(f"Sealed data for {context!r} was altered or belongs elsewhere.") from error
 
     def serializer(self, purpose: str) -> URLSafeTimedSerializer:
         """A signer of short-lived tokens; tokens of older masters stay valid while those are configured."""

@@ -94,9 +94,7 @@ _TAKE = text("""
         ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED)
     RETURNING id, kind, key, sealed, brand_id, attempts
 """)
-_DELIVERED = text(
-    "UPDATE outbox_message SET state = 'sent', delivered_at = now(), last_error = NULL WHERE id = :id"
-)
+_DELIVERED = text("UPDATE outbox_message SET state = 'sent', delivered_at = now(), last_error = NULL WHERE id = :id")
 _FAILED = text("""
     UPDATE outbox_message SET due_at = :due_at, last_error = :error,
         state = CASE WHEN attempts >= :most THEN 'dead' ELSE 'due' END
@@ -129,9 +127,7 @@ async def _deliver(db: Database, vault: Vault, handlers: Mapping[str, Handler], 
         wait = timedelta(seconds=min(5 * 2**row.attempts, 6 * 3600))
         reason = type(error).__name__  # an error's text may quote the body
         async with db.transaction() as tx:
-            await tx.execute(
-                _FAILED, {"id": row.id, "due_at": now() + wait, "error": reason, "most": ATTEMPTS_MAX}
-            )
+            await tx.execute(_FAILED, {"id": row.id, "due_at": now() + wait, "error": reason, "most": ATTEMPTS_MAX})
         outcome = "dead" if row.attempts >= ATTEMPTS_MAX else "failed"
         log.warning("outbox.undelivered", kind=row.kind, message=row.id, attempts=row.attempts, error=reason)
         return outcome
@@ -143,9 +139,7 @@ async def _deliver(db: Database, vault: Vault, handlers: Mapping[str, Handler], 
 async def prune(tx: Tx) -> int:
     """Delete messages delivered more than a week ago; returns how many."""
     result = await tx.execute(
-        text(
-            "DELETE FROM outbox_message WHERE state = 'sent' AND delivered_at < now() - make_interval(days => :days)"
-        ),
+        text("DELETE FROM outbox_message WHERE state = 'sent' AND delivered_at < now() - make_interval(days => :days)"),
         {"days": KEPT_DAYS},
     )
     return result.rowcount

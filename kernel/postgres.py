@@ -265,9 +265,7 @@ def _ensure_keeper(layout: Layout, programs: Path, waiting: _Waiting) -> bool:
 
 
 def _spawn_keeper(layout: Layout, programs: Path, keeper_fd: int) -> None:
-    log_fd = os.open(
-        layout.keeper_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_APPEND, 0o600
-    )
+    log_fd = os.open(layout.keeper_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_APPEND, 0o600)
     try:
         subprocess.run(
             [

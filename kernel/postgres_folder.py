@@ -114,9 +114,7 @@ def _create_data(layout: Layout, programs: Path, start_fd: int) -> None:
             full = os.strerror(errno.ENOSPC) in result.stderr
             reason = ": the disk is full, make room and start again" if full else ""
             said = "\n".join(lines or result.stderr.splitlines()[-3:])
-            raise ConfigurationError(
-                f"PostgreSQL cannot make its data folder in {layout.root}{reason}.\n{said}"
-            )
+            raise ConfigurationError(f"PostgreSQL cannot make its data folder in {layout.root}{reason}.\n{said}")
 
     # Everything is written to disk once, at the end.
     run("initdb", *_INITDB, "--no-sync", "-D", WORKING_FOLDER)

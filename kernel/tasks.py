@@ -97,9 +97,7 @@ async def submit(tx: Tx, kind: str, args: Mapping[str, Any], *, brand_id: int | 
     """Record a task in the caller's transaction; wake a worker after the commit, or leave it to the sweep."""
     task_id = uuid4()
     await tx.execute(
-        text(
-            "INSERT INTO task (id, brand_id, kind, args) VALUES (:id, :brand_id, :kind, CAST(:args AS jsonb))"
-        ),
+        text("INSERT INTO task (id, brand_id, kind, args) VALUES (:id, :brand_id, :kind, CAST(:args AS jsonb))"),
         {"id": task_id, "brand_id": brand_id, "kind": kind, "args": json.dumps(dict(args))},
     )
     return task_id
@@ -155,9 +153,7 @@ async def run(db: Database, task_id: UUID, functions: Mapping[str, TaskFunction]
     except Exception as error:
         log.exception("task.fault", kind=row.kind, task=str(task_id), attempt=row.attempts)
         if row.attempts >= ATTEMPTS_MAX:
-            await _finish(
-                db, attempt, "failed", None, f"{type(error).__name__} after {row.attempts} attempts"
-            )
+            await _finish(db, attempt, "failed", None, f"{type(error).__name__} after {row.attempts} attempts")
             return "failed"
         async with db.transaction() as tx:
             values = {
@@ -172,9 +168,7 @@ async def run(db: Database, task_id: UUID, functions: Mapping[str, TaskFunction]
     return "done"
 
 
-async def _finish(
-    db: Database, attempt: Attempt, state: str, result: dict[str, Any] | None, error: str | None
-) -> None:
+async def _finish(db: Database, attempt: Attempt, state: str, result: dict[str, Any] | None, error: str | None) -> None:
     async with db.transaction() as tx:
         await tx.execute(
             _FINISH,

@@ -84,9 +84,7 @@ async def issuers(tx: Tx, brand_ids: Sequence[int]) -> dict[tuple[int, str], int
 
 
 async def _journal_ids(tx: Tx, count: int) -> list[int]:
-    rows = await tx.execute(
-        text("SELECT nextval('journal_id_seq') FROM generate_series(1, :count)"), {"count": count}
-    )
+    rows = await tx.execute(text("SELECT nextval('journal_id_seq') FROM generate_series(1, :count)"), {"count": count})
     return list(rows.scalars())
 
 
@@ -174,9 +172,7 @@ async def _move(tx: Tx, movements: Sequence[_Movement]) -> list[int]:
     return ids
 
 
-async def post(
-    tx: Tx, credits_: Sequence[Credit], *, issuer_ids: dict[tuple[int, str], int], at: datetime
-) -> None:
+async def post(tx: Tx, credits_: Sequence[Credit], *, issuer_ids: dict[tuple[int, str], int], at: datetime) -> None:
     """Give points, for a whole group in five statements; the accounts' balances in memory follow.
 
     Raises:
@@ -364,9 +360,7 @@ async def _takes_back(tx: Tx, journal_id: int, amount: int) -> list[tuple[int, i
         )
         lot_id, given, left = row.one()
         if left != given:
-            raise Conflict(
-                f"{given - left:,} of the {given:,} points of journal {journal_id} were spent since."
-            )
+            raise Conflict(f"{given - left:,} of the {given:,} points of journal {journal_id} were spent since.")
         return [(lot_id, given)]
     rows = await tx.execute(
         text("SELECT lot_id, amount FROM lot_allocation WHERE journal_id = :id ORDER BY lot_id"),

@@ -21,7 +21,8 @@ class Proof:
 INVARIANTS: tuple[tuple[str, str], ...] = (
     (
         "every journal's entries sum to zero in one currency",
-        """SELECT j.id FROM journal j LEFT JOIN entry e ON e.journal_id = j.id LEFT JOIN account a ON a.id = e.account_id
+        """SELECT j.id FROM journal j
+           LEFT JOIN entry e ON e.journal_id = j.id LEFT JOIN account a ON a.id = e.account_id
            GROUP BY j.id HAVING coalesce(sum(e.amount), 1) <> 0 OR count(DISTINCT a.currency) <> 1 OR count(*) <> 2""",
     ),
     (

@@ -37,9 +37,7 @@ def parse_phone(phone: str) -> str:
     Raises:
         InvalidInput: not a number that can exist (libphonenumber's rules).
     """
-    problem = InvalidInput(
-        "This is not a phone number that can exist; give 11 digits, or + and the country code."
-    )
+    problem = InvalidInput("This is not a phone number that can exist; give 11 digits, or + and the country code.")
     if len(phone) > PHONE_CHARS_MAX:
         raise problem
     try:
@@ -63,11 +61,7 @@ async def enrol(
         {"brand": brand_id, "marks": marks},
     )
     member_of = {bytes(row[0]): row[1] for row in known}
-    new = [
-        (mark, phone)
-        for mark, phone in dict(zip(marks, phones, strict=True)).items()
-        if mark not in member_of
-    ]
+    new = [(mark, phone) for mark, phone in dict(zip(marks, phones, strict=True)).items() if mark not in member_of]
     if new:
         rows = await tx.execute(
             text("""

@@ -27,9 +27,7 @@ PAUSE_S = 60
 PER_HOUR_MAX = 5
 
 
-async def request_code(
-    tx: Tx, vault: Vault, index: BlindIndex, *, brand_id: int, phone: str, language: str
-) -> None:
+async def request_code(tx: Tx, vault: Vault, index: BlindIndex, *, brand_id: int, phone: str, language: str) -> None:
     """Send a one-time code to a phone number; the answer does not tell whether the number is a member's.
 
     Raises:
@@ -66,15 +64,11 @@ async def request_code(
         },
     )
     body = json.dumps({"to": number, "code": code, "language": language}).encode()
-    message = outbox.Message(
-        kind="sms.code", key=f"sms.code/{row.scalar_one()}", body=body, brand_id=brand_id
-    )
+    message = outbox.Message(kind="sms.code", key=f"sms.code/{row.scalar_one()}", body=body, brand_id=brand_id)
     await outbox.put(tx, vault, [message])
 
 
-async def verify_code(
-    tx: Tx, vault: Vault, index: BlindIndex, *, brand_id: int, phone: str, code: str
-) -> int | None:
+async def verify_code(tx: Tx, vault: Vault, index: BlindIndex, *, brand_id: int, phone: str, code: str) -> int | None:
     """Try a one-time code; returns the member's id, or None where the code is wrong (the try is counted).
 
     The caller commits either way: a wrong try must be remembered.
@@ -96,9 +90,7 @@ async def verify_code(
         raise NotAuthenticated("No code is waiting for this number: ask for a new one.")
     given = index.of("sign-in-code", f"{brand_id}/{number}/{code.strip()}")
     if not hmac.compare_digest(given, bytes(waiting.code_hash)):
-        await tx.execute(
-            text("UPDATE sign_in_code SET attempts = attempts + 1 WHERE id = :id"), {"id": waiting.id}
-        )
+        await tx.execute(text("UPDATE sign_in_code SET attempts = attempts + 1 WHERE id = :id"), {"id": waiting.id})
         return None
     await tx.execute(
         text("""

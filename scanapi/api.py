@@ -12,10 +12,10 @@ import msgspec
 from litestar import Controller, MediaType, Request, Response, get, post
 from litestar.openapi import ResponseSpec
 
-from campaigns import draws
+from campaigns import draws, fairness
 from kernel.crypto import BlindIndex, Vault
 from kernel.db import Database
-from kernel.errors import NotAuthenticated
+from kernel.errors import NotAuthenticated, NotFound
 from members import people, signin
 from members.tokens import LIFE_DAYS, Bearer, Tokens
 from scanapi.service import ScanService
@@ -110,6 +110,15 @@ class DrawOut(msgspec.Struct):
     closed_at: datetime | None
     entries: int
     prizes_left: dict[str, int]
+
+
+class EntryOut(msgspec.Struct):
+    """An entry of a draw: its number, its tag in the published log, the prize's id or null."""
+
+    draw: str
+    number: int
+    entrant: str
+    prize: int | None
 
 
 def language_of(request: Request[Any, Any, Any]) -> str:
@@ -234,6 +243,16 @@ class DrawController(Controller):
             entries=draw.entries,
             prizes_left={str(prize): left for prize, left in draw.prizes_left.items()},
         )
+
+    @get("/{name:str}/entries/{scan_id:uuid}", summary="One's own entry, by its receipt")
+    async def entry(self, name: str, scan_id: UUID, deps: Deps) -> EntryOut:
+        """The number of a claim's entry, won or not; the scan id is known to nobody but whoever scanned."""
+        async with deps.db.transaction() as tx:
+            draw = await draws.get(tx, name)
+            found = await draws.entry_of(tx, draw.name, scan_id)
+        if found is None:
+            raise NotFound("No entry of this draw came from that scan.")
+        return EntryOut(draw.name, found[0], fairness.entrant_tag(scan_id), found[1])
 
     @get("/{name:str}/proof", summary="The proof of a closed draw")
     async def proof(self, name: str, deps: Deps) -> Response[bytes]:

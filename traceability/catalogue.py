@@ -45,9 +45,7 @@ def _judge_names(name: str, name_en: str) -> None:
             raise InvalidInput(f"{field} has 1 to {NAME_CHARS_MAX} characters.", field=field)
 
 
-async def create_brand(
-    tx: Tx, *, slug: str, name: str, name_en: str, company_prefix: str, actor: str
-) -> Brand:
+async def create_brand(tx: Tx, *, slug: str, name: str, name_en: str, company_prefix: str, actor: str) -> Brand:
     """Create a brand.
 
     Raises:
@@ -55,9 +53,7 @@ async def create_brand(
         Conflict: the slug is taken.
     """
     if not _SLUG.fullmatch(slug):
-        raise InvalidInput(
-            "A brand's slug is 1 to 40 of a-z, 0-9 and hyphen, not hyphen first.", field="slug"
-        )
+        raise InvalidInput("A brand's slug is 1 to 40 of a-z, 0-9 and hyphen, not hyphen first.", field="slug")
     if not re.fullmatch(r"[0-9]{4,12}", company_prefix):
         raise InvalidInput("A GS1 Company Prefix has 4 to 12 digits.", field="company_prefix")
     _judge_names(name, name_en)
@@ -70,9 +66,7 @@ async def create_brand(
     brand_id = row.scalar_one_or_none()
     if brand_id is None:
         raise Conflict(f"There is a brand {slug!r} already.")
-    await audit.record(
-        tx, brand_id=brand_id, actor=actor, action="brand.create", subject=slug, after={"name": name}
-    )
+    await audit.record(tx, brand_id=brand_id, actor=actor, action="brand.create", subject=slug, after={"name": name})
     return Brand(brand_id, slug, name, name_en, company_prefix)
 
 
@@ -118,9 +112,7 @@ async def create_product(
     )
     if row.scalar_one_or_none() is None:
         raise Conflict(f"There is a product with GTIN {gtin} already.")
-    await audit.record(
-        tx, brand_id=brand_id, actor=actor, action="product.create", subject=gtin, after={"name": name}
-    )
+    await audit.record(tx, brand_id=brand_id, actor=actor, action="product.create", subject=gtin, after={"name": name})
     return Product(gtin, brand_id, name, name_en, units_per_case)
 
 

@@ -210,9 +210,7 @@ def _shift(
     return north_m * 180.0 / (meridian_m * math.pi), east_m * 180.0 / (parallel_m * math.pi)
 
 
-def distance_m(
-    lat_a: float, lng_a: float, lat_b: float, lng_b: float, *, radius_m: float = EARTH_RADIUS_M
-) -> float:
+def distance_m(lat_a: float, lng_a: float, lat_b: float, lng_b: float, *, radius_m: float = EARTH_RADIUS_M) -> float:
     """Great-circle distance in metres between two points in degrees (haversine; right to 0.6%)."""
     phi_a, phi_b = math.radians(lat_a), math.radians(lat_b)
     half_lat = math.sin((phi_b - phi_a) / 2.0)

@@ -147,9 +147,7 @@ def installed_source() -> Path:
     return Path(folder)
 
 
-def build(
-    source: Path | None = None, target: Path = DATA_FILE, *, progress: Progress = lambda _: None
-) -> str:
+def build(source: Path | None = None, target: Path = DATA_FILE, *, progress: Progress = lambda _: None) -> str:
     """Write the region file, whole or not at all; return the version of the data in it.
 
     Args:

@@ -45,9 +45,7 @@ class Destination:
     adcodes: frozenset[int]
 
 
-async def create_dealer(
-    tx: Tx, *, brand_id: int, code: str, name: str, adcodes: Iterable[int], actor: str
-) -> Dealer:
+async def create_dealer(tx: Tx, *, brand_id: int, code: str, name: str, adcodes: Iterable[int], actor: str) -> Dealer:
     """Create a dealer with a territory.
 
     Raises:
@@ -172,9 +170,7 @@ async def ship(
         {"brand": brand_id, "shipment": shipment_id, "ssccs": list(ssccs)},
     )
     if shipped.rowcount != len(set(ssccs)):
-        raise NotFound(
-            f"Shipment {document!r}: {len(set(ssccs)) - shipped.rowcount} of its cartons were never packed."
-        )
+        raise NotFound(f"Shipment {document!r}: {len(set(ssccs)) - shipped.rowcount} of its cartons were never packed.")
     await audit.record(
         tx,
         brand_id=brand_id,

@@ -211,7 +211,7 @@ def make_app(settings: Settings, url: str) -> Litestar:
     regions = Regions.load()
     ports = Pages(wiring)
     secure = settings.public_url.lower().startswith("https://")
-    page_errors = pages.exception_handlers(ports, secure_cookies=secure, regions=regions)
+    page_errors = pages.exception_handlers(ports, secure_cookies=secure, regions=regions, story=settings.dev)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -255,7 +255,7 @@ def make_app(settings: Settings, url: str) -> Litestar:
             *api.CONTROLLERS,
             health,
             ready,
-            *pages.routes(ports, secure_cookies=secure, regions=regions),
+            *pages.routes(ports, secure_cookies=secure, regions=regions, story=settings.dev),
         ],
         dependencies={"deps": Provide(deps, sync_to_thread=False)},
         exception_handlers={

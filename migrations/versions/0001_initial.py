@@ -127,9 +127,7 @@ def upgrade() -> None:
         sa.Column("ip_province", sa.Integer(), nullable=True),
         sa.Column("findings", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("points", sa.Integer(), nullable=False),
-        sa.CheckConstraint(
-            "location_source IN ('gps', 'wechat', 'ip', 'none')", name=op.f("ck_scan_location_source")
-        ),
+        sa.CheckConstraint("location_source IN ('gps', 'wechat', 'ip', 'none')", name=op.f("ck_scan_location_source")),
         sa.PrimaryKeyConstraint("at", "scan_id", name=op.f("pk_scan")),
         postgresql_partition_by="RANGE (at)",
     )
@@ -212,9 +210,7 @@ def upgrade() -> None:
         sa.Column("seed_sealed", sa.LargeBinary(), nullable=False),
         sa.Column("opens_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closes_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
-            "published_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
-        ),
+        sa.Column("published_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("opens_at < closes_at", name=op.f("ck_draw_period")),
         sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_draw_brand_id")),
@@ -237,9 +233,7 @@ def upgrade() -> None:
         sa.Column("cause_kind", sa.String(length=20), nullable=False),
         sa.Column("cause_id", sa.String(length=60), nullable=False),
         sa.Column("reverses", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint(
-            "kind IN ('earn', 'burn', 'expire', 'adjust', 'reverse')", name=op.f("ck_journal_kind")
-        ),
+        sa.CheckConstraint("kind IN ('earn', 'burn', 'expire', 'adjust', 'reverse')", name=op.f("ck_journal_kind")),
         sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_journal_brand_id")),
         sa.ForeignKeyConstraint(["reverses"], ["journal.id"], name=op.f("fk_journal_reverses")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal")),
@@ -272,9 +266,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_logistic_unit_brand_id")),
         sa.PrimaryKeyConstraint("sscc", name=op.f("pk_logistic_unit")),
     )
-    op.create_index(
-        "ix_logistic_unit_units", "logistic_unit", ["units"], unique=False, postgresql_using="gist"
-    )
+    op.create_index("ix_logistic_unit_units", "logistic_unit", ["units"], unique=False, postgresql_using="gist")
     op.create_table(
         "member",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -423,9 +415,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_identity_brand_id")),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_identity_member_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_identity")),
-        sa.UniqueConstraint(
-            "brand_id", "kind", "subject_index", name=op.f("uq_identity_brand_id_kind_subject_index")
-        ),
+        sa.UniqueConstraint("brand_id", "kind", "subject_index", name=op.f("uq_identity_brand_id_kind_subject_index")),
     )
     op.create_index("ix_identity_member_id", "identity", ["member_id"], unique=False)
     op.create_table(
@@ -600,6 +590,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_claim")),
     )
     op.create_index("ix_claim_member_id", "claim", ["member_id"], unique=False)
+    op.create_index("ix_claim_scan_id", "claim", ["scan_id"], unique=False)
     op.create_index(
         "ix_claim_pending",
         "claim",
@@ -607,9 +598,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'pending'"),
     )
-    op.create_index(
-        "uq_claim_unit", "claim", ["unit_id"], unique=True, postgresql_where=sa.text("state <> 'voided'")
-    )
+    op.create_index("uq_claim_unit", "claim", ["unit_id"], unique=True, postgresql_where=sa.text("state <> 'voided'"))
     op.create_table(
         "lot_allocation",
         sa.Column("brand_id", sa.BigInteger(), nullable=False),

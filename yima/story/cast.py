@@ -92,20 +92,26 @@ class Trader:
 
 
 DEALERS: Final = (
-    Trader("D01", "上海申茗商贸", 310000, (310000,)),
-    Trader("D02", "北京京韵茶行", 110000, (110000, 120000, 130000)),
+    Trader("D01", "上海申茗商贸", 310000, (310000, 320000)),
+    Trader("D02", "北京京韵茶行", 110000, (110000, 120000, 130000, 140000, 150000)),
     Trader("D03", "重庆山城茶业", 500000, (500000,)),
-    Trader("D04", "成都蜀香商贸", 510100, (510000,)),
-    Trader("D05", "广州粤味供应链", 440100, (440000, 460000)),
-    Trader("D06", "西安长安茶叶", 610100, (610000, 620000, 640000)),
-    Trader("D07", "武汉江城商贸", 420100, (420000,)),
-    Trader("D08", "杭州湖畔茶庄", 330100, (330000,)),
+    Trader("D04", "成都蜀香商贸", 510100, (510000, 540000)),
+    Trader("D05", "广州粤味供应链", 440100, (440000, 450000, 460000)),
+    Trader("D06", "西安长安茶叶", 610100, (610000, 620000, 630000, 640000, 650000)),
+    Trader("D07", "武汉江城商贸", 420100, (420000, 430000, 360000)),
+    Trader("D08", "杭州湖畔茶庄", 330100, (330000, 350000)),
     Trader("D09", "郑州中原商贸", 410100, (410000,)),
     Trader("D10", "济南泉城茶业", 370100, (370000,)),
     Trader("D11", "沈阳北国商贸", 210100, (210000, 220000, 230000)),
     Trader("D12", "昆明滇茗商贸", 530100, (530000, 520000)),
 )
 
+
+def cities_of(trader: Trader) -> tuple[City, ...]:
+    """The cities of a dealer's territory."""
+    return tuple(city for city in CITIES if city.adcode // 10000 * 10000 in trader.adcodes)
+
+
 DIVERTER: Final = "D09"
-"""The dealer who sells outside the territory: Zhengzhou's goods surface in Hefei and Hangzhou, 460 to 800 km off."""
-DIVERTED_TO: Final = (330100, 340100)
+"""The dealer who sells outside the territory: Zhengzhou's goods surface in Nanjing and Suzhou, some 600 km off."""
+DIVERTED_TO: Final = (320100, 320500)

@@ -10,10 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from traceability.coordinates import wgs84_to_gcj02
-from yima.story.cast import CITIES, DIVERTED_TO, DIVERTER, City, Trader
+from yima.story.cast import CITIES, DIVERTED_TO, DIVERTER, City, Trader, cities_of
 
 HOME_SHARE = 0.93
-"""Share of a dealer's goods that surface around the dealer's home city; the others travel with people."""
+"""Share of a dealer's goods that surface in the dealer's territory; the others travel with people."""
 DIVERTED_SHARE = 0.6
 LOCATED_SHARE = 0.7
 COPIES = 12
@@ -128,7 +128,8 @@ class Planner:
         if dealer.code == DIVERTER and rng.random() < DIVERTED_SHARE:
             return _CITY[rng.choice(DIVERTED_TO)]
         if rng.random() < HOME_SHARE:
-            return _CITY[dealer.city]
+            cities = cities_of(dealer)
+            return rng.choices(cities, [city.millions for city in cities])[0]
         return rng.choices(CITIES, self._weights)[0]
 
     def _place(self, city: City) -> dict[str, Any]:

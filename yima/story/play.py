@@ -6,11 +6,13 @@ import asyncio
 import hashlib
 import json
 import secrets
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,8 @@ SIGN_INS = 3
 WAIT_S_MAX = 60.0
 
 Told = Callable[[], bool]
+
+_BOUNDS = tuple(accumulate(sum(city.millions for city in cast.cities_of(trader)) for trader in cast.DEALERS))
 
 
 @dataclass(slots=True)
@@ -446,8 +450,8 @@ class _Story:
 
 
 def _dealer_of(carton: int) -> cast.Trader:
-    """Cartons go to the dealers in turn."""
-    return cast.DEALERS[carton % len(cast.DEALERS)]
+    """Cartons go to dealers by the people in their territories, evenly spread over the batch (golden ratio)."""
+    return cast.DEALERS[bisect(_BOUNDS, carton * 0.6180339887498949 % 1 * _BOUNDS[-1])]
 
 
 def _figure(figures: dict[str, Any], name: str) -> int:

@@ -1,0 +1,111 @@
+"""What the landing page offers for a code, and the scan that its form sends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from kernel.errors import InvalidInput
+from traceability.scans import Look, Outcome, ScanRequest
+from web.visits import Form, Visit
+
+TONES: Final = {
+    "first": "good",
+    "seen": "wait",
+    "claimed": "wait",
+    "outer": "plain",
+    "inactive": "wait",
+    "voided": "bad",
+    "forged": "bad",
+    "malformed": "wait",
+    Outcome.AWARDED: "good",
+    Outcome.AUTHENTIC: "plain",
+    Outcome.HELD: "wait",
+    Outcome.REPEAT: "plain",
+    Outcome.TAKEN: "wait",
+    Outcome.REFUSED: "bad",
+}
+"""How each kind of look and each outcome is coloured; its words say the same."""
+
+_BUTTONS: Final = {
+    "first": "claim.go",
+    "seen": "claim.go",
+    "inactive": "claim.keep",
+    "claimed": "claim.record",
+    "outer": "claim.record",
+}
+_REWARDED: Final = frozenset({"first", "seen", "inactive"})
+_SOURCES: Final = frozenset({"gps", "wechat"})
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What can be done with a code.
+
+    Attributes:
+        scan_id: for the scan of this page, however often it is sent.
+        button: key of the scan button's text; empty where the code cannot be scanned.
+        sign_in: whether signing in comes first.
+        other_brand: whether the visitor is signed in, but with another brand.
+    """
+
+    scan_id: UUID
+    button: str
+    sign_in: bool
+    other_brand: bool
+
+
+def offer(look: Look, visit: Visit) -> Offer:
+    """Decide what the landing page offers."""
+    other_brand = visit.member is not None and visit.brand_slug != look.brand_slug
+    return Offer(
+        scan_id=uuid4(),
+        button=_BUTTONS.get(look.kind, ""),
+        sign_in=look.kind in _REWARDED and (visit.member is None or other_brand),
+        other_brand=other_brand,
+    )
+
+
+def scan_request(form: Form, visit: Visit) -> ScanRequest:
+    """Read the landing page's form.
+
+    Raises:
+        InvalidInput: a field is missing or no value of its kind; the sentence names it.
+    """
+    try:
+        scan_id = UUID(form.get("scan_id", ""))
+    except ValueError as error:
+        raise InvalidInput("scan_id is missing or no UUID; open the product's page again.", field="scan_id") from error
+    return ScanRequest(
+        scan_id=scan_id,
+        code=form.get("code", ""),
+        device_id=visit.device,
+        location=_location(form),
+        member=visit.member,
+        address=visit.address,
+        language=visit.language,
+        page_token=form.get("page_token") or None,
+        bearer=False,
+    )
+
+
+def _location(form: Form) -> dict[str, Any] | None:
+    """The place, where the visitor gave it: all of its fields or none."""
+    numbers = {name: form.get(name, "") for name in ("lat", "lng", "accuracy_m")}
+    if not any(numbers.values()):
+        return None
+    source = form.get("source", "")
+    if source not in _SOURCES:
+        raise InvalidInput("source is neither gps nor wechat.", field="source")
+    return {name: _number(name, text) for name, text in numbers.items()} | {"source": source, "datum": "wgs84"}
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise InvalidInput(f"{name} is no number.", field=name) from error
+    if not abs(value) < 1e7:
+        raise InvalidInput(f"{name} lies outside its range.", field=name)
+    return value

@@ -1,0 +1,155 @@
+"""What every page needs at hand: the use cases, the templates, the bundle. Makes pages and redirects."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+
+from traceability.regions import Regions
+from web import assets, texts, visits
+from web.assets import Assets
+from web.ports import Ports
+from web.visits import Visit
+
+SECURITY_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Permissions-Policy": "geolocation=(self), camera=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_PACK_BYTES_MIN: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The use cases and the means to answer."""
+
+    ports: Ports
+    regions: Regions
+    secure: bool
+    assets: Assets
+    templates: Environment
+    story: bool
+
+    def visit(self, request: Request[Any, Any, Any]) -> Visit:
+        """Read who asks."""
+        return visits.read(request, self.ports, secure=self.secure)
+
+    def page(
+        self,
+        visit: Visit,
+        template: str,
+        *,
+        status: int = 200,
+        switch: str | None = None,
+        headers: dict[str, str] | None = None,
+        cookies: Iterable[Cookie] = (),
+        **context: object,
+    ) -> Response[bytes]:
+        """Make a page.
+
+        Args:
+            visit: who asked.
+            template: its file under `templates/`.
+            status: HTTP status.
+            switch: path of the page that the language switch leads to; this page's own by default.
+            headers: further headers.
+            cookies: to be set besides the visit's own.
+            context: the template's names.
+        """
+        html = self.templates.get_template(template).render(
+            say=partial(_say, visit.language),
+            language=visit.language,
+            visit=visit,
+            assets=self.assets,
+            figures=self.story,
+            switch=visit.path if switch is None else switch,
+            **context,
+        )
+        body = html.encode("utf-8", "replace")
+        sent = SECURITY_HEADERS | {"Vary": "Accept-Encoding"} | (headers or {})
+        if visit.gzip and len(body) >= _PACK_BYTES_MIN:
+            body = gzip.compress(body, compresslevel=6, mtime=0)
+            sent["Content-Encoding"] = "gzip"
+        return Response(
+            body,
+            status_code=status,
+            media_type="text/html",
+            headers=sent,
+            cookies=[*visit.cookies, *cookies],
+        )
+
+    def redirect(self, visit: Visit, path: str, *, cookies: Iterable[Cookie] = ()) -> Response[bytes]:
+        """Send the browser to another page of ours by GET (RFC 9110 §15.4.4)."""
+        return Response(
+            b"",
+            status_code=303,
+            media_type="text/html",
+            headers=SECURITY_HEADERS | {"Location": path},
+            cookies=[*visit.cookies, *cookies],
+        )
+
+    def cookie(self, name: str, value: str, *, days: int) -> Cookie:
+        """A cookie under this installation's rule for `Secure`."""
+        return visits.cookie(name, value, days=days, secure=self.secure)
+
+    def forget_session(self) -> Cookie:
+        """Takes the session cookie away."""
+        return self.cookie(visits.SESSION, "", days=0)
+
+
+def open_desk(ports: Ports, *, secure_cookies: bool, regions: Regions | None = None, story: bool = True) -> Desk:
+    """Make ready everything that pages need.
+
+    Args:
+        ports: the use cases.
+        secure_cookies: whether cookies travel over HTTPS only.
+        regions: provinces' names; None to load the file that set-up builds.
+        story: whether there is a page of figures; it names dealers, so that only a trial shows it to everybody.
+
+    Raises:
+        ConfigurationError: the front end or the region data are not built.
+    """
+    templates = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    templates.filters["grouped"] = grouped
+    templates.filters["count"] = "{:,}".format
+    templates.globals["day"] = texts.day
+    templates.globals["minute"] = texts.minute
+    return Desk(
+        ports=ports,
+        regions=regions or Regions.load(),
+        secure=secure_cookies,
+        assets=assets.load(),
+        templates=templates,
+        story=story,
+    )
+
+
+def grouped(code: str) -> str:
+    """A code as it is read aloud: in groups of four."""
+    return " ".join(code[at : at + 4] for at in range(0, len(code), 4))
+
+
+def _say(language: texts.Language, key: str, **values: object) -> str:
+    return texts.say(key, language, **values)

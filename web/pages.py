@@ -1,0 +1,252 @@
+"""The consumer's pages: look at a code, scan it, sign in, see one's account, a draw, the figures.
+
+Every page is made by the server and works without JavaScript. GET and HEAD change nothing: mail scanners and
+link previews fetch addresses.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from urllib.parse import quote
+
+from litestar import Request, Response, Router, post, route
+from litestar.di import NamedDependency, Provide
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
+
+from kernel.errors import InvalidInput, NotAuthenticated, TooMany, YimaError
+from traceability.regions import Regions
+from web import claims, failures, story, visits
+from web.assets import static_route
+from web.desk import Desk, open_desk
+from web.ports import Ports
+from web.texts import say
+from web.visits import Form, Visit
+
+GivenDesk = NamedDependency[Desk]
+GivenVisit = NamedDependency[Visit]
+GivenForm = NamedDependency[Form]
+
+READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+TYPED_CHARS_MAX: Final = 400
+
+
+@route("/", http_method=READ)
+async def home(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
+    """Type a code."""
+    return desk.page(visit, "home.html", typed="", error="")
+
+
+@post("/code", status_code=200)
+async def find(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[bytes]:
+    """Lead from a typed code, or a pasted address of one, to its page."""
+    typed = form.get("code", "")[:TYPED_CHARS_MAX]
+    if not typed:
+        error = say("home.empty", visit.language)
+        return desk.page(visit, "home.html", status=400, switch="/", typed="", error=error)
+    # Of a pasted address only the end of its path is taken: the page to go to is ours.
+    match typed.partition("?")[0].partition("#")[0].rstrip("/").split("/"):
+        case [*_, "01", gtin, "21", code]:
+            target = f"/01/{quote(gtin, safe='%')}/21/{quote(code, safe='%')}"
+        case [_, *_, code]:
+            target = _landing(code, safe="%")
+        case _:
+            target = _landing("".join(typed.split()))
+    return desk.redirect(visit, target)
+
+
+@route(["/Q/{code:str}", "/q/{code:str}"], http_method=READ)
+async def landing(desk: GivenDesk, visit: GivenVisit, code: FromPath[str]) -> Response[bytes]:
+    """The page behind a printed code, short form."""
+    return await _look(desk, visit, code, code)
+
+
+@route("/01/{gtin:str}/21/{code:str}", http_method=READ)
+async def digital_link(desk: GivenDesk, visit: GivenVisit, gtin: FromPath[str], code: FromPath[str]) -> Response[bytes]:
+    """The page behind a GS1 Digital Link; the GTIN goes with the code, to be judged with it."""
+    return await _look(desk, visit, f"https://{visit.host}/01/{quote(gtin, safe='')}/21/{quote(code, safe='')}", code)
+
+
+async def _look(desk: Desk, visit: Visit, text: str, typed: str) -> Response[bytes]:
+    look = await desk.ports.look(text, device=visit.device, language=visit.language)
+    return desk.page(
+        visit,
+        "landing.html",
+        look=look,
+        tone=claims.TONES[look.kind],
+        offer=claims.offer(look, visit),
+        typed=typed[:TYPED_CHARS_MAX],
+        error="",
+    )
+
+
+@post("/scan", status_code=200)
+async def scan(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[bytes]:
+    """Scan; sent again with the same scan id, the form gets the same answer."""
+    request = claims.scan_request(form, visit)
+    reply = await desk.ports.scan(request)
+    back = _landing(request.code)
+    return desk.page(
+        visit,
+        "result.html",
+        switch=back,
+        reply=reply,
+        tone=claims.TONES[reply.outcome],
+        back=back,
+        code=request.code,
+        brand_slug=form.get("brand", ""),
+        brand="",
+    )
+
+
+@post("/sign-in/code", status_code=200)
+async def send_code(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[bytes]:
+    """Send a one-time code, and ask for it."""
+    error: YimaError | None = None
+    try:
+        await desk.ports.request_code(_field(form, "brand"), _field(form, "phone"), visit.language)
+    except (InvalidInput, TooMany) as raised:
+        # Shown beside the field, where it can be mended, not on a page of its own.
+        error = raised
+    return _code_page(desk, visit, form, error)
+
+
+@post("/sign-in", status_code=200)
+async def sign_in(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[bytes]:
+    """Sign in, and go back to the code that led here."""
+    brand = _field(form, "brand")
+    try:
+        token = await desk.ports.sign_in(brand, _field(form, "phone"), form.get("one_time_code", ""))
+    except (InvalidInput, NotAuthenticated, TooMany) as error:
+        return _code_page(desk, visit, form, error)
+    cookies = [
+        desk.cookie(visits.SESSION, token, days=visits.SESSION_DAYS),
+        desk.cookie(visits.BRAND, brand, days=visits.SESSION_DAYS),
+    ]
+    return desk.redirect(visit, _return_path(form), cookies=cookies)
+
+
+@post("/sign-out", status_code=200)
+async def sign_out(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[bytes]:  # noqa: ARG001 - its reading is the judgement
+    """End the session in this browser."""
+    return desk.redirect(visit, "/", cookies=[desk.forget_session(), desk.cookie(visits.BRAND, "", days=0)])
+
+
+@route(["/code", "/scan", "/sign-in", "/sign-in/code", "/sign-out"], http_method=READ)
+async def start_over(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
+    """An address that only takes forms, opened from the address bar."""
+    return desk.redirect(visit, "/")
+
+
+@route("/me", http_method=READ)
+async def me(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
+    """The member's own page."""
+    shown = None if visit.member is None else await desk.ports.me(visit.member, visit.language)
+    return desk.page(visit, "me.html", me=shown)
+
+
+@route("/draws/{name:str}", http_method=READ)
+async def draw(desk: GivenDesk, visit: GivenVisit, name: FromPath[str]) -> Response[bytes]:
+    """A draw as published."""
+    shown = await desk.ports.draw(name, visit.language)
+    rules = json.dumps(shown.rules, ensure_ascii=False, indent=2)
+    return desk.page(
+        visit,
+        "draw.html",
+        draw=shown,
+        rules=rules,
+        prizes=story.prizes(shown, visit.language),
+        proof=f"/api/v1/draws/{quote(shown.name, safe='')}/proof",
+    )
+
+
+@route("/story", http_method=READ)
+async def figures(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
+    """The installation's figures."""
+    arranged = await story.arrange(desk.ports, desk.regions, visit.language)
+    return desk.page(visit, "story.html", story=arranged)
+
+
+def routes(
+    ports: Ports, *, secure_cookies: bool, regions: Regions | None = None, story: bool = True
+) -> list[ControllerRouterHandler]:
+    """The pages and their static files, to be mounted at the root.
+
+    Args:
+        ports: the use cases.
+        secure_cookies: whether cookies travel over HTTPS only.
+        regions: provinces' names; None to load the file that set-up builds.
+        story: whether there is a page of figures; it names dealers, so that only a trial shows it to everybody.
+
+    Raises:
+        ConfigurationError: the front end or the region data are not built.
+    """
+    desk = open_desk(ports, secure_cookies=secure_cookies, regions=regions, story=story)
+    pages = [home, find, landing, digital_link, scan, send_code, sign_in, sign_out, start_over, me, draw]
+    if story:
+        pages.append(figures)
+
+    def give_desk() -> Desk:
+        return desk
+
+    def give_visit(request: Request[Any, Any, Any]) -> Visit:
+        return desk.visit(request)
+
+    return [
+        Router(
+            path="/",
+            route_handlers=[*pages, static_route(desk.assets)],
+            dependencies={
+                "desk": Provide(give_desk, sync_to_thread=False),
+                "visit": Provide(give_visit, sync_to_thread=False),
+                "form": Provide(visits.read_form),
+            },
+            exception_handlers=failures.exception_handlers(desk),
+            include_in_schema=False,
+            request_max_body_size=visits.FORM_BYTES_MAX,
+        )
+    ]
+
+
+def exception_handlers(
+    ports: Ports, *, secure_cookies: bool, regions: Regions | None = None, story: bool = True
+) -> ExceptionHandlersMap:
+    """The same error pages for addresses that no route knows; the pages of `routes` have theirs already."""
+    desk = open_desk(ports, secure_cookies=secure_cookies, regions=regions, story=story)
+    return failures.exception_handlers(desk)
+
+
+def _landing(code: str, *, safe: str = "") -> str:
+    return f"/Q/{quote(code, safe=safe)}"
+
+
+def _field(form: Form, name: str) -> str:
+    value = form.get(name, "")
+    if not value:
+        raise InvalidInput(f"{name} is missing.", field=name)
+    return value
+
+
+def _return_path(form: Form) -> str:
+    return _landing(form["code"]) if form.get("code") else "/me"
+
+
+def _code_page(desk: Desk, visit: Visit, form: Form, error: YimaError | None) -> Response[bytes]:
+    """The page that asks for the one-time code, or for the number again where it is no number."""
+    sentence = "" if error is None else failures.error_sentence(error, visit.language, scope="error.sign")
+    wait = None if error is None else error.details.get("retry_after_s")
+    return desk.page(
+        visit,
+        "sign_in.html",
+        status=200 if error is None else error.status,
+        switch=_return_path(form),
+        headers={"Retry-After": str(wait)} if isinstance(wait, int) else None,
+        ask_phone=isinstance(error, InvalidInput) and "one_time_code" not in form,
+        phone=form.get("phone", ""),
+        brand_slug=form.get("brand", ""),
+        code=form.get("code", ""),
+        back=_return_path(form),
+        error=sentence,
+    )

@@ -1,0 +1,85 @@
+"""What the pages need from the rooms they may not reach: wired in the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from insights.figures import Figures
+from traceability.scans import Look, ScanReply, ScanRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PrizeHeld:
+    """A prize that the member has won; `entry` is its number in the draw's log."""
+
+    draw: str
+    entry: int
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """What a signed-in member sees of themselves."""
+
+    brand: str
+    brand_slug: str
+    balance: int
+    pending: int
+    prizes: list[PrizeHeld] = field(default_factory=list)
+    recent: list[tuple[datetime, str, int]] = field(default_factory=list)
+    """Latest ledger movements: when, product or kind in words, points."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawShown:
+    """A draw as anyone may see it: what was published, and the proof once it is closed."""
+
+    name: str
+    title: str
+    rules: dict[str, Any]
+    odds: list[tuple[str, str, int, int]]
+    """Each prize: name, published chance, stock, left."""
+    rules_hash: str
+    seed_commitment: str
+    published_at: datetime
+    closed_at: datetime | None
+    entries: int
+
+
+class Ports(Protocol):
+    """The use cases behind the pages. Errors are `kernel.errors.YimaError`s with a sentence to show."""
+
+    async def look(self, text: str, *, device: str, language: str) -> Look:
+        """Read a code or URL for the landing page."""
+        ...
+
+    async def scan(self, request: ScanRequest) -> ScanReply:
+        """Scan a code."""
+        ...
+
+    async def request_code(self, brand_slug: str, phone: str, language: str) -> None:
+        """Send a one-time sign-in code."""
+        ...
+
+    async def sign_in(self, brand_slug: str, phone: str, code: str) -> str:
+        """Sign in; returns a bearer token for the session cookie."""
+        ...
+
+    def bearer(self, token: str) -> tuple[int, int] | None:
+        """Member id and brand id behind a session cookie, or None if it is no longer good."""
+        ...
+
+    async def me(self, member: tuple[int, int], language: str) -> Me:
+        """What a member sees of themselves."""
+        ...
+
+    async def draw(self, name: str, language: str) -> DrawShown:
+        """A draw as published."""
+        ...
+
+    async def figures(self) -> Figures:
+        """The installation's figures."""
+        ...

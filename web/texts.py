@@ -1,0 +1,303 @@
+"""The pages' words, Chinese and English side by side; the sentences about a scan come with the scan's reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Final, Literal, get_args
+
+Language = Literal["zh", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+
+Say = Callable[..., str]
+"""Gives the text of a key in the page's language, its gaps filled with the keyword arguments."""
+
+_CHINA: Final = timezone(timedelta(hours=8))
+
+TEXTS: Final[dict[str, tuple[str, str]]] = {
+    # Frame
+    "name": ("一码", "Yima"),
+    "skip": ("跳到正文", "Skip to the content"),
+    "nav.label": ("网站导航", "Site"),
+    "nav.me": ("我的", "My account"),
+    "nav.figures": ("演示数据", "Figures"),
+    "foot.promise": ("看码不领奖；您点按钮才算扫码。", "Looking claims nothing; only your tap does."),
+    # Home
+    "home.title": ("核对商品上的码", "Look up the code on a product"),
+    "home.lead": (
+        "用手机扫描包装上的二维码，或在这里输入码，就能知道它由谁签发、此前是否有人扫过。",
+        "Scan the QR code on the pack or type its code: learn who issued it and who was there before.",
+    ),
+    "home.label": ("20 位码", "The 20 symbols"),
+    "home.hint": (
+        "印在二维码旁边，每四位一组。大小写、空格和连字符都没关系。",
+        "Printed beside the QR code in groups of four. Capitals, spaces and hyphens do not matter.",
+    ),
+    "home.go": ("查询", "Look up"),
+    "home.empty": ("请先输入码。", "Type the code first."),
+    # Landing
+    "look.first": ("首次扫描", "First scan"),
+    "look.seen": ("此前已被扫描", "Scanned before"),
+    "look.claimed": ("奖励已被领取", "Reward already taken"),
+    "look.outer": ("这是外码", "This is the outer code"),
+    "look.inactive": ("尚未激活", "Not activated yet"),
+    "look.voided": ("此码不能使用", "This code cannot be used"),
+    "look.forged": ("不是我们签发的码", "Not a code of ours"),
+    "look.malformed": ("码不完整", "Not a whole code"),
+    "facts.brand": ("签发方", "Issued by"),
+    "facts.product": ("商品", "Product"),
+    "facts.before": ("此前扫描", "Earlier scans"),
+    "facts.never": ("无", "None"),
+    "facts.once": ("1 次，{when}", "Once, {when}"),
+    "facts.times": ("{n} 次，首次{when}", "{n} times, first {when}"),
+    "facts.gtin": ("商品条码", "GTIN"),
+    "facts.batch": ("批次", "Batch"),
+    "facts.code": ("码", "Code"),
+    "claim.go": ("签到并领取奖励", "Check in and take my reward"),
+    "claim.keep": ("签到，为我保留奖励", "Check in and keep my reward"),
+    "claim.record": ("签到", "Check in"),
+    "claim.anonymous": ("不登录，只记录这次扫码", "Record this scan without signing in"),
+    "claim.retrying": (
+        "网络不稳，正在自动重试。您的领取不会重复，也不会丢失。",
+        "The network is poor; trying again. Your claim is neither lost nor doubled.",
+    ),
+    "claim.failed": (
+        "仍然没有网络。请到信号好的地方再点一次，不会重复领取。",
+        "Still no network. Find a better signal and tap again; nothing is claimed twice.",
+    ),
+    "location.share": ("同时告诉品牌我的位置（可选）", "Also tell the brand where I am (optional)"),
+    "location.why": (
+        "位置帮助品牌了解商品流向哪里。不提供不影响您的任何权益。",
+        "It tells the brand where its goods surface; refusing costs you nothing.",
+    ),
+    "location.asking": ("正在获取位置…您可以不等，直接签到。", "Finding your place… you need not wait for it."),
+    "location.shared": ("签到时将一并提供您的位置。", "Your place will be sent with your check-in."),
+    "location.undo": ("不提供位置", "Do not send my place"),
+    "location.refused": ("不提供位置，完全不影响领取。", "No place will be sent. It changes nothing for you."),
+    # Sign-in
+    "sign.title": ("签到并领取奖励", "Check in and take my reward"),
+    "sign.lead": ("先用手机号登录，然后回到这里。", "Sign in with your phone number first; then you are back here."),
+    "sign.title.keep": ("签到，为我保留奖励", "Check in and keep my reward"),
+    "sign.title.plain": ("登录", "Sign in"),
+    "sign.other": (
+        "您登录的是另一品牌的会员。用手机号登录{brand}即可领取。",
+        "You are signed in with another brand. Sign in with {brand} to take the reward.",
+    ),
+    "sign.phone": ("手机号", "Phone number"),
+    "sign.send": ("发送验证码", "Send me a code"),
+    "sign.consent": (
+        "点击即表示您同意加密保存此手机号，仅用于登录和发放奖励，您可随时要求删除。",
+        "By tapping you agree that we store this number, encrypted, for sign-in and rewards. Erased on request.",
+    ),
+    "sign.code.title": ("输入验证码", "Enter the code"),
+    "sign.code.sent": (
+        "已向 {phone} 发送 6 位验证码，5 分钟内有效。",
+        "Six digits were sent to {phone}; they last five minutes.",
+    ),
+    "sign.code": ("6 位验证码", "Six digits"),
+    "sign.enter": ("登录", "Sign in"),
+    "sign.back": ("换一个手机号", "Use another number"),
+    "sign.again": ("重新发送", "Send again"),
+    "sign.out": ("退出登录", "Sign out"),
+    "sign.scan": (
+        "请先扫描任一商品上的码，在那里登录。",
+        "Scan the code on any product first; you sign in there.",
+    ),
+    # Result
+    "outcome.awarded": ("奖励已到账", "Reward added"),
+    "outcome.authentic": ("扫码已记录", "Scan recorded"),
+    "outcome.held": ("已登记，待核实", "Registered, to be looked at"),
+    "outcome.inactive": ("尚未激活", "Not activated yet"),
+    "outcome.repeat": ("您已领取过", "You have claimed this already"),
+    "outcome.taken": ("奖励已被他人领取", "Taken by somebody else"),
+    "outcome.refused": ("此次领取未通过", "Claim not accepted"),
+    "outcome.voided": ("此码不能使用", "This code cannot be used"),
+    "outcome.forged": ("不是我们签发的码", "Not a code of ours"),
+    "outcome.malformed": ("码不完整", "Not a whole code"),
+    "result.points": ("+{n} 积分", "+{n} points"),
+    "result.balance": ("积分余额", "Points balance"),
+    "result.prize": ("抽中", "You won"),
+    "result.receipt": ("抽奖凭证", "Your receipt"),
+    "result.receipt.lead": (
+        "请保存：抽奖结束后，可用它核对结果是否如实。",
+        "Keep these: once the draw is closed you can check with them that it was honest.",
+    ),
+    "result.entry": ("抽奖序号", "Entry number"),
+    "result.scan": ("扫码编号", "Scan id"),
+    "result.draw": ("此抽奖的规则与核对方法", "This draw's rules and how to check it"),
+    "result.me": ("查看我的积分与奖品", "My points and prizes"),
+    "result.back": ("返回此码", "Back to the code"),
+    # Me
+    "me.title": ("我的{brand}会员", "My {brand} account"),
+    "me.balance": ("积分余额", "Points balance"),
+    "me.pending": ("待发放的领取", "Claims waiting"),
+    "me.prizes": ("我的奖品", "My prizes"),
+    "me.prizes.none": ("还没有奖品。领取奖励时自动参加抽奖。", "No prize yet. Claiming a reward enters the draws."),
+    "me.recent": ("最近的积分变动", "Recent points"),
+    "me.recent.none": ("还没有积分变动。", "No points yet."),
+    "me.signed_out": ("您还没有登录", "You are not signed in"),
+    "entry": ("第 {n} 号", "entry {n}"),
+    # Draw
+    "draw.title": ("抽奖：{title}", "Draw: {title}"),
+    "draw.open": ("进行中", "Open"),
+    "draw.closed": ("已于 {day} 结束", "Closed on {day}"),
+    "draw.published": ("规则公布于", "Rules published"),
+    "draw.entries": ("已抽奖次数", "Entries so far"),
+    "draw.odds": ("奖品与中奖率", "Prizes and odds"),
+    "draw.none": ("此抽奖没有奖品。", "This draw has no prizes."),
+    "draw.fixed": ("事先公布、不能更改的", "Published beforehand and never changed"),
+    "draw.hash": ("规则的 SHA-256", "SHA-256 of the rules"),
+    "draw.commitment": ("随机种子的 SHA-256（承诺）", "SHA-256 of the seed (the commitment)"),
+    "draw.rules": ("规则全文", "The rules in full"),
+    "draw.check": ("怎样核对", "How to check it"),
+    "draw.check.1": (
+        "抽奖开始前，规则与随机种子的指纹已公布在上面。请现在记下它们。",
+        "The fingerprints above, of the rules and of the seed, were published beforehand. Note them now.",
+    ),
+    "draw.check.2": (
+        "每次抽奖按顺序编号，结果只由种子和序号决定；保存您的序号和扫码编号。",
+        "Entries are numbered in order, and the seed and the number alone decide. Keep your entry number and scan id.",
+    ),
+    "draw.check.3": (
+        "抽奖结束后公布种子和全部记录。任何人都能重新计算每一个结果：",
+        "When the draw closes, the seed and the whole log are published. Anyone can recompute every result:",
+    ),
+    "draw.proof": ("下载证明文件", "Download the proof"),
+    "draw.proof.later": ("抽奖结束后，这里提供证明文件。", "The proof can be downloaded here once the draw is closed."),
+    # Figures
+    "story.title": ("演示数据", "Figures of the trial"),
+    "story.lead": (
+        "由原始记录实时统计。地点只到省。",
+        "Counted from the raw records as you look. Places are given by province only.",
+    ),
+    "story.scans": ("扫码", "Scans"),
+    "story.units": ("被扫过的商品", "Units scanned"),
+    "story.members": ("会员", "Members"),
+    "story.points": ("发放积分", "Points earned"),
+    "story.copied": ("疑似复制的码", "Codes seen copied"),
+    "story.early": ("激活前扫码", "Scans before activation"),
+    "story.outcomes": ("扫码结果", "Scans by outcome"),
+    "story.unverified": ("另有不是我们签发的码", "Besides, texts that were no code of ours"),
+    "story.provinces": ("各省扫码", "Scans by province"),
+    "story.products": ("商品", "Products"),
+    "story.claims": ("{scans} 次扫码 · {claims} 次领取", "{scans} scans · {claims} claims"),
+    "story.dealers": ("经销商：销区外扫码占比", "Dealers: scans outside their territory"),
+    "story.dealers.note": (
+        "占比本身不是窜货的证据；是否窜货要按箱检验。",
+        "A share alone proves no diversion; that is tested on distinct cartons.",
+    ),
+    "story.outside": ("{outside} / {placed} 次（{percent}）", "{outside} of {placed} ({percent})"),
+    "story.prizes": ("抽奖与剩余奖品", "Draws and prizes left"),
+    "story.chance": ("中奖率 {chance}", "Chance {chance}"),
+    "story.left": ("剩 {left} / {stock}", "{left} of {stock} left"),
+    "story.more": ("另有 {n} 项", "and {n} more"),
+    "story.none.scans": ("还没有人扫码。", "Nothing has been scanned yet."),
+    "story.none.provinces": ("还没有带地点的扫码。", "No scan with a known place yet."),
+    "story.none.products": ("还没有商品。", "No products yet."),
+    "story.none.dealers": ("还没有可判断销区的扫码。", "No scan yet that a territory could be judged by."),
+    "story.none.prizes": ("还没有抽奖。", "No draws yet."),
+    "outcome.short.awarded": ("已发奖", "Rewarded"),
+    "outcome.short.authentic": ("已核对，未领奖", "Looked up, nothing claimed"),
+    "outcome.short.held": ("待核实", "Held for a look"),
+    "outcome.short.inactive": ("尚未激活", "Not activated yet"),
+    "outcome.short.repeat": ("本人再次扫描", "Scanned again by the claimant"),
+    "outcome.short.taken": ("奖励已被他人领取", "Taken by somebody else"),
+    "outcome.short.refused": ("未通过", "Refused"),
+    "outcome.short.voided": ("已停用", "Voided"),
+    "outcome.short.forged": ("不是我们签发", "Not issued by us"),
+    "outcome.short.malformed": ("码不完整", "Not a whole code"),
+    # Errors, by code; in English the error's own sentence is shown
+    "error.title": ("出了点问题", "Something is not right"),
+    "error.invalid_input": ("输入的内容无法识别，请检查后重试。", ""),
+    "error.not_authenticated": ("登录无效或已过期，请重新登录。", ""),
+    "error.forbidden": ("不能这样操作。", ""),
+    "error.not_found": ("没有找到。", ""),
+    "error.conflict": ("与已有的记录不一致，请返回后重新扫码。", ""),
+    "error.too_many": ("操作太频繁，请稍后再试。", ""),
+    "error.unavailable": ("服务暂时不可用，请稍后再试。", ""),
+    "error.other": ("暂时无法完成，请稍后再试。", ""),
+    "error.sign.invalid_input": ("请检查手机号或验证码。", ""),
+    "error.sign.not_authenticated": ("验证码不正确或已过期。", ""),
+    "error.sign.too_many": ("验证码发送太频繁，请稍后再试。", ""),
+    "error.page.title": ("没有这个页面", "No such page"),
+    "error.page": (
+        "地址可能不完整。请重新扫码，或输入商品上的码。",
+        "The address may be incomplete. Scan again, or type the code.",
+    ),
+    "error.method": ("请从商品的页面重新开始。", "Start again from the product's page."),
+    "error.large": ("提交的内容太大。", "What was sent is too large."),
+    "error.defect": ("我们这里出了错，请稍后再试。", "Something went wrong on our side; try again later."),
+}
+
+
+def say(key: str, language: Language, /, **values: object) -> str:
+    """The text of `key` in a language, its gaps filled.
+
+    Raises:
+        KeyError: there is no such text.
+    """
+    text = TEXTS[key][LANGUAGES.index(language)]
+    return text.format(**values) if values else text
+
+
+def choose_language(asked: str | None, remembered: str | None, accepted: str) -> Language:
+    """The page's language: what the address asks for, else what was chosen before, else what the browser speaks.
+
+    Args:
+        asked: the value of `?lang=`, if any.
+        remembered: the value of the language cookie, if any.
+        accepted: the Accept-Language header (RFC 9110 §12.5.4).
+
+    Returns:
+        The acceptable language of the greatest weight; Chinese where none of ours is named.
+    """
+    for given in (asked, remembered):
+        for language in LANGUAGES:
+            if given == language:
+                return language
+    best: Language = "zh"
+    best_weight = 0.0
+    for part in accepted[:500].split(","):
+        tag, _, parameter = part.strip().partition(";")
+        weight = _weight(parameter)
+        for language in LANGUAGES:
+            if tag.strip().lower().split("-")[0] == language and weight > best_weight:
+                best, best_weight = language, weight
+    return best
+
+
+def day(at: datetime, language: Language) -> str:
+    """A day as China's calendar has it: `2026年5月3日`, `3 May 2026`."""
+    local = at.astimezone(_CHINA)
+    if language == "zh":
+        return f"{local.year}年{local.month}月{local.day}日"
+    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
+
+
+def minute(at: datetime, language: Language) -> str:
+    """A day and time of day in China."""
+    return f"{day(at, language)} {at.astimezone(_CHINA):%H:%M}"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share as per cent with one decimal; nothing of nothing is 0%."""
+    return f"{100 * part / whole:.1f}%" if whole else "0%"
+
+
+# Not strftime's: month names there follow the machine's locale.
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def _weight(parameter: str) -> float:
+    """A quality value; what cannot be read counts as not acceptable."""
+    name, _, value = parameter.strip().partition("=")
+    if not name:
+        return 1.0
+    try:
+        weight = float(value)
+    except ValueError:
+        return 0.0
+    return weight if name.strip().lower() == "q" and 0 <= weight <= 1 else 0.0
