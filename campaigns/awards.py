@@ -118,27 +118,39 @@ class Desk:
         await draws.write_entries(tx, self._entries, at=self._at)
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What claims of some brands are decided by; read before anything is locked."""
+
+    brand_ids: tuple[int, ...]
+    rules: Mapping[int, Sequence[EarningRule]]
+    issuers: dict[tuple[int, str], int]
+
+
+async def read_terms(tx: Tx, brand_ids: Sequence[int]) -> Terms:
+    """The earning rules and issuer accounts of some brands, in two statements."""
+    return Terms(tuple(brand_ids), await earning.rules_of(tx, brand_ids), await ledger.issuers(tx, brand_ids))
+
+
 async def open_desk(
     tx: Tx,
     vault: Vault,
+    terms: Terms,
     *,
-    brand_ids: Sequence[int],
     accounts: Mapping[tuple[int, str], Account],
     at: datetime,
 ) -> Desk:
-    """Fetch the rules and lock the open draws and prizes of some brands.
+    """Lock the open draws and prizes of some brands.
 
     Args:
         tx: the caller's transaction, which holds the locks of the units and of the members' accounts.
         vault: opens the draws' seeds.
-        brand_ids: the claims' brands.
+        terms: of the claims' brands.
         accounts: the members' locked accounts.
         at: now.
     """
-    rules = await earning.rules_of(tx, brand_ids)
-    issuers = await ledger.issuers(tx, brand_ids)
-    opened = await draws.lock_open(tx, vault, brand_ids, at=at)
+    opened = await draws.lock_open(tx, vault, terms.brand_ids, at=at)
     limited = [d for d in opened if d.rules.entries_per_person or d.rules.entries_per_person_per_day]
     members = sorted({member_id for member_id, _ in accounts})
     entered = await draws.entries_of(tx, limited, members, at=at) if limited else {}
-    return Desk(at=at, accounts=accounts, rules=rules, issuers=issuers, opened=opened, entered=entered)
+    return Desk(at=at, accounts=accounts, rules=terms.rules, issuers=terms.issuers, opened=opened, entered=entered)

@@ -295,7 +295,7 @@ _LOOK_UP = text("""
             ORDER BY array_position(ARRAY['void', 'recalled', 'frozen', 'expired'], r.state::text) LIMIT 1)
     FROM unnest(CAST(:positions AS bigint[])) AS p(position)
     JOIN code_key k ON k.id = p.position >> 35
-    LEFT JOIN batch b ON b.span @> p.position
+    LEFT JOIN LATERAL (SELECT * FROM batch WHERE span @> p.position LIMIT 1) b ON true
 """)
 
 

@@ -84,10 +84,10 @@ async def compute(tx: Tx) -> Figures:
                 count(*) FILTER (WHERE f->>'result' = 'outside')
             FROM scan s
             CROSS JOIN LATERAL jsonb_array_elements(s.findings) AS f
-            JOIN LATERAL (
-                SELECT h.dealer_id FROM logistic_unit l JOIN shipment_line n ON n.sscc = l.sscc
-                JOIN shipment h ON h.id = n.shipment_id
-                WHERE l.units @> s.unit_id ORDER BY h.shipped_at DESC, h.id DESC LIMIT 1) x ON true
+            CROSS JOIN LATERAL (SELECT c.sscc FROM logistic_unit c WHERE c.units @> s.unit_id LIMIT 1) l
+            CROSS JOIN LATERAL (
+                SELECT h.dealer_id FROM shipment_line n JOIN shipment h ON h.id = n.shipment_id
+                WHERE n.sscc = l.sscc ORDER BY h.shipped_at DESC, h.id DESC LIMIT 1) x
             JOIN dealer d ON d.id = x.dealer_id
             WHERE f->>'rule' = 'outside_territory'
             GROUP BY d.id ORDER BY 3 DESC, 1""")

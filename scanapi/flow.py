@@ -40,7 +40,7 @@ from traceability.journal import Replay, ScanRow
 from traceability.regions import Region, Regions
 from traceability.scans import FindingShown, Outcome, PrizeShown, ScanReply, UnitShown
 from traceability.shipments import Destination
-from traceability.territory import Standing
+from traceability.territory import Relation, Standing
 from traceability.units import UnitState
 
 
@@ -107,7 +107,7 @@ class _Known:
     accounts: dict[tuple[int, str], Account]
     balances: dict[int, int]
     claims: dict[int, Claim]
-    destinations: dict[int, Destination]
+    relations: dict[UUID, Relation]
     shown: dict[str, Shown]
     desk: Desk | None
     claim_ids: list[int]
@@ -165,25 +165,28 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions)
 
 
 async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Regions) -> _Known:
-    """Lock units, then members, then draws; fetch everything else. Fifteen statements at most."""
+    """Read what needs no lock; then lock units, members and draws, and read what others could have changed."""
     issued = await batches.look_up(tx, sorted({each.code.position for each in fresh})) if fresh else {}
     real = [each for each in fresh if _issued(each, issued) is not None]
-    locked = await units.lock(tx, ((each.code.unit_id, *_owner(each, issued)) for each in real))
-    unit_ids = sorted(locked)
+    unit_ids = sorted({each.code.unit_id for each in real})
     member_ids = sorted({each.member[0] for each in fresh if each.member is not None})
+    brand_ids = sorted({issued[each.code.position].brand_id for each in real if each.member is not None})
+    gtins = sorted({known.gtin for known in issued.values() if known.gtin is not None})
+    destinations = await shipments.destinations(tx, unit_ids) if unit_ids else {}
+    shown = await catalogue.shown(tx, gtins) if gtins else {}
     members = await people.facts(tx, member_ids) if member_ids else {}
+    terms = await awards.read_terms(tx, brand_ids) if brand_ids else None
+    claim_ids = await claims.reserve_ids(tx, len(real)) if brand_ids else []
+    relations = {each.scan_id: relation for each in real if (relation := _relate(each, destinations, regions))}
+
+    locked = await units.lock(tx, ((each.code.unit_id, *_owner(each, issued)) for each in real))
     accounts = await ledger.lock_accounts(tx, member_ids) if member_ids else {}
     at = now()  # under the locks, so that a unit's scans are in the order of their times
     standing = await claims.standing(tx, unit_ids) if unit_ids else {}
-    destinations = await shipments.destinations(tx, unit_ids) if unit_ids else {}
-    gtins = sorted({known.gtin for known in issued.values() if known.gtin is not None})
-    shown = await catalogue.shown(tx, gtins) if gtins else {}
-    claimable = [each for each in real if each.member is not None and each.code.unit_id not in standing]
-    desk, claim_ids = None, []
-    if claimable:
-        brands = sorted({issued[each.code.position].brand_id for each in claimable})
-        desk = await awards.open_desk(tx, vault, brand_ids=brands, accounts=accounts, at=at)
-        claim_ids = await claims.reserve_ids(tx, len(claimable))
+    claimable = any(each.member is not None and each.code.unit_id not in standing for each in real)
+    desk = None
+    if terms is not None and claimable:
+        desk = await awards.open_desk(tx, vault, terms, accounts=accounts, at=at)
     return _Known(
         at=at,
         issued=issued,
@@ -192,12 +195,18 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
         accounts=accounts,
         balances={key[0]: a.balance for key, a in accounts.items() if key[1] == "spendable"},
         claims=standing,
-        destinations=destinations,
+        relations=relations,
         shown=shown,
         desk=desk,
         claim_ids=claim_ids,
         regions=regions,
     )
+
+
+def _relate(each: Scan, destinations: dict[int, Destination], regions: Regions) -> Relation | None:
+    """Where the scan stands to the territory of the dealer whom the unit was shipped to."""
+    destination = destinations.get(each.code.unit_id)
+    return None if destination is None else territory.relate(each.location, destination.adcodes, regions)
 
 
 def _issued(each: Scan, issued: dict[int, Issued]) -> Issued | None:
@@ -249,8 +258,6 @@ def _judge(each: Scan, known: _Known) -> _Result:
 
 def _facts(each: Scan, issued: Issued, unit: UnitState, known: _Known) -> Facts:
     fix = previous = travelled = None
-    where: Standing | None = None
-    km: float | None = None
     if each.location is not None:
         fix = Fix(known.at, each.device, each.location.accuracy_m or 0.0)
     if unit.last_fix_at is not None and unit.last_fix_cell is not None:
@@ -258,12 +265,7 @@ def _facts(each: Scan, issued: Issued, unit: UnitState, known: _Known) -> Facts:
         if each.location is not None:
             lat, lng = h3.cell_to_latlng(unit.last_fix_cell)
             travelled = distance_m(each.location.lat, each.location.lng, lat, lng)
-    destination = known.destinations.get(unit.id)
-    if destination is not None:
-        relation = territory.relate(each.location, destination.adcodes, known.regions)
-        where = relation.standing
-        if where is Standing.OUTSIDE and relation.distance_m is not None:
-            km = relation.distance_m / 1000
+    relation = known.relations.get(each.scan_id)
     member = None if each.member is None else known.members[each.member[0]]
     return Facts(
         at=known.at,
@@ -272,10 +274,16 @@ def _facts(each: Scan, issued: Issued, unit: UnitState, known: _Known) -> Facts:
         fix=fix,
         previous=previous,
         travelled_m=travelled,
-        territory=None if where is None else where.value,
-        territory_km=km,
+        territory=None if relation is None else relation.standing.value,
+        territory_km=_outside_km(relation),
         page=each.page,
     )
+
+
+def _outside_km(relation: Relation | None) -> float | None:
+    if relation is None or relation.standing is not Standing.OUTSIDE or relation.distance_m is None:
+        return None
+    return relation.distance_m / 1000
 
 
 def _is_yours(each: Scan, unit: UnitState, standing: Claim | None) -> bool:

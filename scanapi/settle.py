@@ -42,8 +42,8 @@ async def _settle_group(tx: Tx, vault: Vault) -> tuple[int, int]:
         return len(candidates), 0
     at = now()
     accounts = await ledger.lock_accounts(tx, sorted({claim.member_id for claim in ready}))
-    brands = sorted({claim.brand_id for claim in ready})
-    desk = await awards.open_desk(tx, vault, brand_ids=brands, accounts=accounts, at=at)
+    terms = await awards.read_terms(tx, sorted({claim.brand_id for claim in ready}))
+    desk = await awards.open_desk(tx, vault, terms, accounts=accounts, at=at)
     for claim in ready:
         desk.award(claim)
     await claims.mark_posted(tx, [claim.id for claim in ready], at=at)

@@ -182,13 +182,14 @@ async def ship(
     return shipment_id
 
 
+# LIMIT within tells the planner that a unit is in one carton; without it, it expects many and reads whole tables.
 _DESTINATIONS = text("""
-    SELECT u.id, d.id, d.name, s.sscc, (SELECT array_agg(t.adcode) FROM territory t WHERE t.dealer_id = d.id)
+    SELECT u.id, d.id, d.name, l.sscc, (SELECT array_agg(t.adcode) FROM territory t WHERE t.dealer_id = d.id)
     FROM unnest(CAST(:units AS bigint[])) AS u(id)
+    CROSS JOIN LATERAL (SELECT c.sscc FROM logistic_unit c WHERE c.units @> u.id LIMIT 1) l
     CROSS JOIN LATERAL (
-        SELECT h.dealer_id, l.sscc FROM logistic_unit l
-        JOIN shipment_line n ON n.sscc = l.sscc JOIN shipment h ON h.id = n.shipment_id
-        WHERE l.units @> u.id ORDER BY h.shipped_at DESC, h.id DESC LIMIT 1) s
+        SELECT h.dealer_id FROM shipment_line n JOIN shipment h ON h.id = n.shipment_id
+        WHERE n.sscc = l.sscc ORDER BY h.shipped_at DESC, h.id DESC LIMIT 1) s
     JOIN dealer d ON d.id = s.dealer_id
 """)
 

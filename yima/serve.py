@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 
 import uvicorn
@@ -20,7 +21,6 @@ def main() -> int:
     url = found.database_url or os.environ["YIMA_EMBEDDED_URL"]
     config = uvicorn.Config(
         asgi.make_app(found, url),
-        fd=int(os.environ["YIMA_LISTEN_FD"]),
         loop="uvloop",
         http="httptools",
         lifespan="on",
@@ -32,7 +32,9 @@ def main() -> int:
         ws="none",
     )
     server = uvicorn.Server(config)
-    server.run()
+    # Not uvicorn's own `fd`: it takes every socket for a Unix one, which costs TCP_NODELAY (40 ms an answer) and the
+    # client's address.
+    server.run(sockets=[socket.socket(fileno=int(os.environ["YIMA_LISTEN_FD"]))])
     return 0 if server.started else 1
 
 
