@@ -152,7 +152,9 @@ async def get(tx: Tx, name: str) -> Draw:
     Raises:
         NotFound: there is none.
     """
-    row = (await tx.execute(text(_SELECT + "WHERE d.name = :name"), {"name": name})).one_or_none()
+    row = None
+    if name.isprintable():  # a NUL is no text of PostgreSQL
+        row = (await tx.execute(text(_SELECT + "WHERE d.name = :name"), {"name": name})).one_or_none()
     if row is None:
         raise NotFound(f"There is no draw {name!r}; `yima draw list` names them.")
     return _draw(row)

@@ -65,6 +65,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def _reserve(path: Path) -> tuple[int, Path]:
     if path.is_dir():
         raise InvalidInput(f"{path} is a folder, not a file to write.", path=str(path))
+    if path.exists() and not path.is_file():  # a pipe or a device would be replaced by a file
+        raise InvalidInput(f"{path} is no regular file.", path=str(path))
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", suffix=".part", dir=path.parent)
     except OSError as error:

@@ -74,22 +74,26 @@ def write(
             on_progress=on_progress,
         )
         size = out.tell()
-        manifest = Manifest(
-            batch=batch.name,
-            order=batch.order_number,
-            brand=brand,
-            gtin=batch.gtin,
-            count=batch.count,
-            first_serial=batch.first_serial,
-            last_serial=batch.first_serial + 2 * (batch.count - 1) + (1 if batch.paired else 0),
-            key_id=batch.key_id,
-            form=batch.form,
-            pair=batch.paired,
-            prefix=batch.prefix,
-            file=path.name,
-            bytes=size,
-            sha256=sha256,
-        )
+    manifest = Manifest(
+        batch=batch.name,
+        order=batch.order_number,
+        brand=brand,
+        gtin=batch.gtin,
+        count=batch.count,
+        first_serial=batch.first_serial,
+        last_serial=batch.first_serial + 2 * (batch.count - 1) + (1 if batch.paired else 0),
+        key_id=batch.key_id,
+        form=batch.form,
+        pair=batch.paired,
+        prefix=batch.prefix,
+        file=path.name,
+        bytes=size,
+        sha256=sha256,
+    )
+    try:
         with replacing(manifest_path(path)) as beside:
             beside.write(json.dumps(asdict(manifest), ensure_ascii=False, indent=2).encode() + b"\n")
+    except BaseException:
+        path.unlink()  # data that nothing vouches for is not left behind
+        raise
     return manifest

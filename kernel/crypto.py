@@ -79,7 +79,7 @@ class Vault:
             )
         try:
             return cipher.decrypt(bytes(sealed[5:17]), bytes(sealed[17:]), context.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise ConfigurationError(f"Sealed data for {context!r} was altered or belongs elsewhere.") from error
 
     def serializer(self, purpose: str) -> URLSafeTimedSerializer:

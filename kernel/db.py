@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import MetaData, event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.url import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -29,6 +31,32 @@ metadata = MetaData(
 
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+
+
+# Raised by our own triggers, whose sentence holds no value.
+_OUR_OWN_STATES = frozenset({"23001"})
+
+
+def _forget_values(context: ExceptionContext) -> None:
+    """Rewrite a database error so that it tells its state and constraint, never a value.
+
+    The server's details quote whole rows and the driver quotes what it cannot encode; an error ends in a log.
+    """
+    error, driver = context.sqlalchemy_exception, context.original_exception
+    if not isinstance(error, DBAPIError):
+        return
+    server = driver.__cause__
+    state = getattr(driver, "sqlstate", None) or getattr(server, "sqlstate", None)
+    said = f"{type(server or driver).__name__} (SQLSTATE {state})"
+    constraint = getattr(server, "constraint_name", None)
+    if constraint:
+        said += f", constraint {constraint} of {getattr(server, 'table_name', None)}"
+    if state in _OUR_OWN_STATES:
+        said += f": {getattr(server, 'message', '')}"
+    driver.args = (said,)
+    error.args = (said, *error.args[1:])
+    driver.__cause__ = driver.__context__ = None
+    error.__context__ = None
 
 
 class Database:
@@ -62,6 +90,7 @@ class Database:
         )
         self.statements = 0
         event.listen(self._engine.sync_engine, "before_cursor_execute", self._count)
+        event.listen(self._engine.sync_engine, "handle_error", _forget_values)
 
     def _count(self, *_: object) -> None:
         self.statements += 1

@@ -94,6 +94,10 @@ _TAKE = text("""
         ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED)
     RETURNING id, kind, key, sealed, brand_id, attempts
 """)
+_RENEW = text("""
+    UPDATE outbox_message SET due_at = now() + make_interval(secs => :lease_s)
+    WHERE id = :id AND attempts = :attempts AND state = 'due' AND due_at > now()
+""")
 _DELIVERED = text("UPDATE outbox_message SET state = 'sent', delivered_at = now(), last_error = NULL WHERE id = :id")
 _FAILED = text("""
     UPDATE outbox_message SET due_at = :due_at, last_error = :error,
@@ -113,9 +117,18 @@ async def relay(db: Database, vault: Vault, handlers: Mapping[str, Handler]) -> 
         async with db.transaction() as tx:
             taken = (await tx.execute(_TAKE, {"lease_s": LEASE_S, "most": BATCH_MAX})).all()
         for row in taken:
-            counts[await _deliver(db, vault, handlers, row)] += 1
+            if await _still_ours(db, row):
+                counts[await _deliver(db, vault, handlers, row)] += 1
         if len(taken) < BATCH_MAX:
             return counts
+
+
+async def _still_ours(db: Database, row: Any) -> bool:  # noqa: ANN401 (a result row)
+    """Renew the lease before each message: those before it may have taken their time, and another relay have it."""
+    async with db.transaction() as tx:
+        values = {"lease_s": LEASE_S, "id": row.id, "attempts": row.attempts}
+        renewed = await tx.execute(_RENEW, values)
+    return renewed.rowcount == 1
 
 
 async def _deliver(db: Database, vault: Vault, handlers: Mapping[str, Handler], row: Any) -> str:  # noqa: ANN401 (a result row)

@@ -121,6 +121,11 @@ _CLAIM = text("""
                 FOR UPDATE SKIP LOCKED)
     RETURNING kind, args, attempts
 """)
+_GIVE_UP = text("""
+    UPDATE task SET state = 'failed', finished_at = now(),
+        error = 'The worker died in each of ' || attempts || ' attempts'
+    WHERE id = :id AND state = 'running' AND due_at <= now() AND attempts >= :most
+""")
 _FINISH = text("""
     UPDATE task SET state = CAST(:state AS text), result = CAST(:result AS jsonb), error = :error, finished_at = now(),
         done = CASE WHEN CAST(:state AS text) = 'done' THEN greatest(total, done) ELSE done END
@@ -139,6 +144,7 @@ async def run(db: Database, task_id: UUID, functions: Mapping[str, TaskFunction]
         `done`, `failed`, `retry` (a fault; to be tried again later) or `taken` (nothing to do here).
     """
     async with db.transaction() as tx:
+        await tx.execute(_GIVE_UP, {"id": task_id, "most": ATTEMPTS_MAX})
         row = (await tx.execute(_CLAIM, {"id": task_id, "lease_s": LEASE_S})).one_or_none()
     if row is None:
         return "taken"

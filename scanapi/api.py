@@ -10,7 +10,9 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, MediaType, Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
+from litestar.params import FromPath, JSONBody
 
 from campaigns import draws, fairness
 from kernel.crypto import BlindIndex, Vault
@@ -36,6 +38,9 @@ class Deps:
     tokens: Tokens
     scans: ScanService
     wake: Wake
+
+
+Given = NamedDependency[Deps]
 
 
 class LocationIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -159,7 +164,7 @@ class ScanController(Controller):
         summary="Scan a code",
         responses={200: ResponseSpec(data_container=ScanReply, description="What the scan led to")},
     )
-    async def scan(self, request: Request[Any, Any, Any], data: ScanIn, deps: Deps) -> Response[bytes]:
+    async def scan(self, request: Request[Any, Any, Any], data: JSONBody[ScanIn], deps: Given) -> Response[bytes]:
         """Judge, award and record one scan; the reply is sent after its commit."""
         bearer = bearer_of(request, deps.tokens)
         reply = await deps.scans.submit(
@@ -185,13 +190,15 @@ class SignInController(Controller):
     tags = ("members",)
 
     @post("/codes", status_code=202, summary="Send a one-time code")
-    async def request_code(self, request: Request[Any, Any, Any], data: CodeIn, deps: Deps) -> dict[str, int]:
+    async def request_code(
+        self, request: Request[Any, Any, Any], data: JSONBody[CodeIn], deps: Given
+    ) -> dict[str, int]:
         """The answer is the same whether or not the number is a member's."""
         await send_code(deps, data.brand, data.phone, language_of(request))
         return {"expires_in_s": signin.LIFE_S}
 
     @post("/", status_code=200, summary="Sign in with a one-time code")
-    async def sign_in(self, data: SignInIn, deps: Deps) -> SignedIn:
+    async def sign_in(self, data: JSONBody[SignInIn], deps: Given) -> SignedIn:
         """A first sign-in makes the member."""
         return SignedIn(await enter(deps, data.brand, data.phone, data.code), LIFE_DAYS)
 
@@ -203,7 +210,7 @@ class MemberController(Controller):
     tags = ("members",)
 
     @get("/", summary="Balance and prizes")
-    async def me(self, request: Request[Any, Any, Any], deps: Deps) -> MeOut:
+    async def me(self, request: Request[Any, Any, Any], deps: Given) -> MeOut:
         """What the bearer has."""
         bearer = bearer_of(request, deps.tokens)
         if bearer is None:
@@ -229,7 +236,7 @@ class DrawController(Controller):
     tags = ("draws",)
 
     @get("/{name:str}", summary="A draw as published")
-    async def show(self, name: str, deps: Deps) -> DrawOut:
+    async def show(self, name: FromPath[str], deps: Given) -> DrawOut:
         """Rules, their hash, and the commitment to the seed."""
         async with deps.db.transaction() as tx:
             draw = await draws.get(tx, name)
@@ -245,7 +252,7 @@ class DrawController(Controller):
         )
 
     @get("/{name:str}/entries/{scan_id:uuid}", summary="One's own entry, by its receipt")
-    async def entry(self, name: str, scan_id: UUID, deps: Deps) -> EntryOut:
+    async def entry(self, name: FromPath[str], scan_id: FromPath[UUID], deps: Given) -> EntryOut:
         """The number of a claim's entry, won or not; the scan id is known to nobody but whoever scanned."""
         async with deps.db.transaction() as tx:
             draw = await draws.get(tx, name)
@@ -255,7 +262,7 @@ class DrawController(Controller):
         return EntryOut(draw.name, found[0], fairness.entrant_tag(scan_id), found[1])
 
     @get("/{name:str}/proof", summary="The proof of a closed draw")
-    async def proof(self, name: str, deps: Deps) -> Response[bytes]:
+    async def proof(self, name: FromPath[str], deps: Given) -> Response[bytes]:
         """The file that `yima draw verify` recomputes; 409 while the draw is open."""
         async with deps.db.transaction() as tx:
             document = await draws.proof(tx, deps.vault, name)

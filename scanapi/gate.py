@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from kernel.errors import Unavailable
 from scanapi.flow import Answer, Scan, ScanIdTaken
@@ -70,7 +71,11 @@ class Gate:
         try:
             answers = await self._commit([scan for scan, _ in group])
         except Exception as error:
-            if len(group) > 1:
+            if _is_away(error):  # halves would fare no better, and everybody would wait for each of them
+                log.warning("scan.database_away", scans=len(group), error=type(error).__name__)
+                for _, future in group:
+                    _give(future, Unavailable("The database does not answer; send the scan again.", retry_after_s=2))
+            elif len(group) > 1:
                 half = len(group) // 2
                 await self._settle(group[:half])
                 await self._settle(group[half:])
@@ -93,6 +98,11 @@ class Gate:
 def _give(future: asyncio.Future[Answer], answer: Answer) -> None:
     if not future.done():
         future.set_result(answer)
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether the database cannot be reached, as opposed to having refused this group."""
+    return isinstance(error, (OSError, PoolTimeout)) or bool(getattr(error, "connection_invalidated", False))
 
 
 def _is_race(error: BaseException) -> bool:

@@ -28,6 +28,8 @@ def problem(status: int, code: str, detail: str, **more: object) -> Response[byt
         **more,
     }
     headers = {"Cache-Control": "no-store"}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(wait := more.get("retry_after_s"), int):
         headers["Retry-After"] = str(wait)
     return Response(msgspec.json.encode(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)
@@ -43,7 +45,9 @@ def from_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes
     """An error of the framework: unknown path, wrong method, body too large."""
     status = error.status_code
     code = HTTPStatus(status).phrase.lower().replace(" ", "_")
-    return problem(status, code, _detail(error) or HTTPStatus(status).phrase)
+    answer = problem(status, code, _detail(error) or HTTPStatus(status).phrase)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def _detail(error: HTTPException) -> str:

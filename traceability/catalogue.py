@@ -76,10 +76,12 @@ async def brand(tx: Tx, slug: str) -> Brand:
     Raises:
         NotFound: there is none.
     """
-    row = await tx.execute(
-        text("SELECT id, slug, name, name_en, company_prefix FROM brand WHERE slug = :slug"), {"slug": slug}
-    )
-    found = row.one_or_none()
+    found = None
+    if _SLUG.fullmatch(slug):  # a NUL, say, is no text of PostgreSQL
+        row = await tx.execute(
+            text("SELECT id, slug, name, name_en, company_prefix FROM brand WHERE slug = :slug"), {"slug": slug}
+        )
+        found = row.one_or_none()
     if found is None:
         raise NotFound(f"There is no brand {slug!r}; `yima brand list` names them.")
     return Brand(*found)

@@ -79,7 +79,7 @@ def load(dist: Path = DIST) -> Assets:
     return Assets(files, URL + entry["file"], tuple(URL + name for name in styles), URL + icon)
 
 
-def _read(dist: Path, name: FromPath[Path]) -> Asset:
+def _read(dist: Path, name: str) -> Asset:
     plain = (dist / name).read_bytes()
     return Asset(_MEDIA_TYPES[Path(name).suffix], plain, gzip.compress(plain, mtime=0))
 

@@ -13,8 +13,8 @@ import structlog
 from celery import Celery
 from litestar import Litestar, MediaType, Request, Response, get
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
-from litestar.middleware import ASGIMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy import text
@@ -33,7 +33,7 @@ from traceability.regions import Regions
 from traceability.scans import Look, ScanReply, ScanRequest
 from web import pages
 from web.ports import DrawShown, Me, PrizeHeld
-from yima import runtime, worker
+from yima import broker, runtime
 from yima.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -148,11 +148,20 @@ class Pages:
             return await figures.compute(tx)
 
 
-class Guard(ASGIMiddleware):
-    """Security headers on every answer, and one log line a request that holds no code and no personal data."""
+class Guard:
+    """Security headers on every answer, and one log line a request that holds no code and no personal data.
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Wrap one request."""
+    Around the whole application, so that addresses no route knows are guarded too.
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._application(scope, receive, send)
+            return
         started = time.perf_counter()
         status = 0
 
@@ -160,18 +169,18 @@ class Guard(ASGIMiddleware):
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message.setdefault("headers", [])
+                headers = list(message.get("headers", []))
                 have = {name.lower() for name, _ in headers}
-                headers.extend((n, v) for n, v in _HEADERS if n not in have)  # type: ignore[attr-defined]
+                message["headers"] = [*headers, *((n, v) for n, v in _HEADERS if n not in have)]
             await send(message)
 
         try:
-            await next_app(scope, receive, sending)
+            await self._application(scope, receive, sending)
         finally:
             route = scope.get("path_template") or "unknown"  # never the path: it holds the code
             log.debug(
                 "request",
-                method=scope.get("method"),
+                method=scope["method"],
                 route=route,
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 1),
@@ -205,8 +214,13 @@ class Waker:
             log.warning("wake.unsent", error=type(error).__name__)
 
 
-def make_app(settings: Settings, url: str) -> Litestar:
+def make_app(settings: Settings, url: str) -> Guard:
     """The application over an open database; `url` is its address."""
+    return Guard(make_litestar(settings, url))
+
+
+def make_litestar(settings: Settings, url: str) -> Litestar:
+    """The Litestar application within the guard."""
     wiring = Wiring()
     regions = Regions.load()
     ports = Pages(wiring)
@@ -223,7 +237,7 @@ def make_app(settings: Settings, url: str) -> Litestar:
                 addresses=IpLocator(settings.ip_data, regions),
                 index=opened.index,
             )
-            waker = Waker(worker.make_app(settings, url))
+            waker = Waker(broker.make_app(settings, url))
             wiring.deps = Deps(opened.db, opened.vault, opened.index, Tokens(opened.vault), scans, waker)
             await scans.start()
             try:
@@ -263,7 +277,6 @@ def make_app(settings: Settings, url: str) -> Litestar:
             HTTPException: _by_path(problems.from_http, page_errors[HTTPException]),
             Exception: _by_path(problems.from_defect, page_errors[Exception]),
         },
-        middleware=[Guard()],
         lifespan=[lifespan],
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=OpenAPIConfig(title="Yima 一码", version="0.1.0", path="/schema"),

@@ -12,6 +12,7 @@ from codegen.outfiles import probe_writable
 from codegen.packages import Manifest
 from kernel import tasks
 from traceability import catalogue
+from yima import broker
 from yima.runtime import Runtime
 
 
@@ -72,7 +73,8 @@ async def activate(runtime: Runtime, name: str, *, first: int | None, last: int 
     async with runtime.db.transaction() as tx:
         batch = await batches.get(tx, name)
         count = await batches.set_state(tx, batch, state="activated", first=first, last=last, actor=actor)
-        await tasks.submit(tx, "settle_claims", {}, brand_id=batch.brand_id)
+        task_id = await tasks.submit(tx, "settle_claims", {}, brand_id=batch.brand_id)
+    await broker.wake(runtime, "yima.run", str(task_id))
     return count
 
 

@@ -8,14 +8,17 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from codegen import batches, bulk, keys, pictures, sheets, zpl
 from codegen.batches import Batch
 from codegen.outfiles import PrintReport
 from codegen.scheme import CodeKey
 from codegen.symbols import FIXED_MASK, Bytes, SymbolFactory
+from kernel import tasks
 from kernel.errors import InvalidInput
 from traceability import catalogue
+from yima import broker
 from yima.runtime import Runtime
 
 FORMATS = ("pdf", "png", "svg", "zpl")
@@ -73,6 +76,18 @@ async def render(runtime: Runtime, job: Job, *, progress: Progress) -> dict[str,
     report = await asyncio.to_thread(_write, job, key, first, last, product.product, on_progress)
     await progress(report.labels, report.labels)
     return {"labels": report.labels, "pages": report.pages, "lettering": report.lettering, "file": str(job.out)}
+
+
+async def submit(runtime: Runtime, job: Job) -> UUID:
+    """Leave a job to a worker; `kernel.tasks.status` tells how far it is."""
+    args = {
+        "batch": job.batch.name, "first": job.first, "last": job.last,
+        "format": job.format, "mask": job.mask, "out": str(job.out),
+    }  # fmt: skip
+    async with runtime.db.transaction() as tx:
+        task_id = await tasks.submit(tx, "render_labels", args, brand_id=job.batch.brand_id)
+    await broker.wake(runtime, "yima.run", str(task_id))
+    return task_id
 
 
 def _write(

@@ -23,7 +23,7 @@ from pathlib import Path
 import structlog
 
 from kernel.errors import ConfigurationError
-from yima import migrate, runtime
+from yima import broker, migrate, runtime
 from yima.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,10 @@ STOP_S_MAX = 15.0
 DEATHS_MAX = 5
 """A child that dies so often within a minute is not started again, and everything stops."""
 _PR_SET_PDEATHSIG = 1
+
+
+# Our own server is asked directly, whatever proxy the environment names.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def listen(bind: tuple[str, int]) -> socket.socket:
@@ -79,13 +83,13 @@ class Launcher:
         self._environment = _environment(settings, url, listening)
         celery = [sys.executable, "-m", "celery", "-A", "yima.celery_app", "--quiet"]
         schedule = settings.home / "beat-schedule"
+        worker = [*celery, "worker", "--concurrency=1", "--loglevel=WARNING", "--without-mingle", "--without-gossip"]
         self._children = [
             Child("web", [sys.executable, "-m", "yima.serve"]),
-            Child("worker", [*celery, "worker", "--concurrency=1", "--loglevel=WARNING", "--without-mingle",
-                             "--without-gossip"]),
+            Child("worker", [*worker, "-Q", broker.QUEUE, "-n", "short@%h"]),
+            Child("long worker", [*worker, "-Q", broker.LONG_QUEUE, "-n", "long@%h"]),
             Child("beat", [*celery, "beat", "--loglevel=WARNING", "-s", str(schedule), "--pidfile="]),
-        ]  # fmt: skip
-        self._stopping = False
+        ]
 
     @property
     def address(self) -> str:
@@ -93,8 +97,8 @@ class Launcher:
         host, port = self._settings.bind
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
-    def start(self) -> None:
-        """Start all children and wait until the web server is ready.
+    def start(self, stopped: Callable[[], bool]) -> None:
+        """Start all children and wait until the web server is ready, or until told to stop.
 
         Raises:
             ConfigurationError: it did not become ready; the children's own lines above say why.
@@ -102,7 +106,7 @@ class Launcher:
         for child in self._children:
             self._spawn(child)
         deadline = time.monotonic() + START_S_MAX
-        while not self._is_ready():
+        while not stopped() and not self._is_ready():
             web = self._children[0].process
             if web is None or web.poll() is not None or time.monotonic() > deadline:
                 raise ConfigurationError("The web server did not start; see the lines above.")
@@ -120,7 +124,7 @@ class Launcher:
 
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.address}/ready", timeout=2) as response:  # noqa: S310 (our own http)
+            with _DIRECT.open(f"{self.address}/ready", timeout=2) as response:
                 return bool(response.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -176,7 +180,12 @@ def _environment(settings: Settings, url: str, listening: socket.socket) -> Mapp
 
 
 @contextmanager
-def running(settings: Settings, *, on_wait: Callable[[str], None] | None = None) -> Iterator[tuple[Launcher, str]]:
+def running(
+    settings: Settings,
+    *,
+    on_wait: Callable[[str], None] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[tuple[Launcher, str]]:
     """The whole installation, up and ready, with its database's URL; everything stops when the block ends."""
     with listen(settings.bind) as listening, runtime.database_url(settings, on_wait=on_wait) as url:
         if settings.database_url is None:
@@ -184,7 +193,7 @@ def running(settings: Settings, *, on_wait: Callable[[str], None] | None = None)
         _clear(settings.home)
         launcher = Launcher(settings, url, listening)
         try:
-            launcher.start()
+            launcher.start(stopped)
             yield launcher, url
         finally:
             launcher.stop()

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
 from kernel import postgres
 from kernel.crypto import BlindIndex, Vault, load_data_key
 from kernel.db import Database
@@ -53,8 +56,8 @@ async def connect(settings: Settings, url: str, *, pool_size: int = 0, applicati
         try:
             async with db.transaction() as tx:
                 revision = await tx.run_sync(migrate.current)
-        except OSError as error:
-            raise ConfigurationError(f"The database cannot be reached: {error}") from error
+        except (OSError, DBAPIError, asyncpg.PostgresError) as error:
+            raise ConfigurationError(f"The database cannot be reached: {_why(error)}.") from None
         if revision != migrate.head():
             raise ConfigurationError(
                 f"The database is at revision {revision or 'none'}, this version needs {migrate.head()}: "
@@ -65,6 +68,15 @@ async def connect(settings: Settings, url: str, *, pool_size: int = 0, applicati
         yield Runtime(settings, url, db, vault, index)
     finally:
         await db.close()
+
+
+def _why(error: BaseException) -> str:
+    """Why a connection failed, without the password that some texts repeat."""
+    if isinstance(error, asyncpg.InvalidPasswordError):
+        return "the user name or password is wrong"
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return "there is no database of that name"
+    return error.strerror or "no answer" if isinstance(error, OSError) else type(error).__name__
 
 
 def run(

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernel.errors import ConfigurationError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from codegen import links
+from kernel.errors import ConfigurationError, YimaError
 
 DEV_KEY_FILE = "secret.key"
 
@@ -85,17 +89,23 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
     if sms_url and not sms_secret:
         problems.append("YIMA_SMS_SECRET is missing (YIMA_SMS_URL is set)")
     ip_data = get("YIMA_IP_DATA")
+    database_url = _database_url(get("YIMA_DATABASE_URL"), problems)
+    public_url = get("YIMA_PUBLIC_URL") or f"http://{_authority(bind)}"
+    try:
+        links.short_prefix(public_url)
+    except YimaError as error:
+        problems.append(f"YIMA_PUBLIC_URL: {error.message}")
     if problems:
         raise ConfigurationError("Settings: " + "; ".join(problems) + ".")
     return Settings(
         env=env,
         home=home,
-        database_url=get("YIMA_DATABASE_URL"),
+        database_url=database_url,
         broker_url=get("YIMA_BROKER_URL"),
         redis_url=get("YIMA_REDIS_URL"),
         secret_keys=keys,
         bind=bind,
-        public_url=get("YIMA_PUBLIC_URL") or f"http://{_authority(bind)}",
+        public_url=public_url,
         limit_exempt=exempt,
         ip_data=None if ip_data is None else Path(ip_data),
         sms_url=sms_url,
@@ -105,10 +115,23 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
 
 def _bind(text: str, port: int | None, problems: list[str]) -> tuple[str, int]:
     host, _, number = text.rpartition(":")
-    if not host or not number.isdigit() or not 1 <= int(number) <= 65535:
+    good = number.isascii() and number.isdigit() and len(number) <= 5 and 1 <= int(number) <= 65535
+    if not host or not good:
         problems.append(f"YIMA_BIND is HOST:PORT, not {text!r}")
         return "127.0.0.1", 8000
     return host.strip("[]"), int(number) if port is None else port
+
+
+def _database_url(text: str | None, problems: list[str]) -> str | None:
+    if text is None:
+        return None
+    try:
+        backend = make_url(text).get_backend_name()
+    except (ArgumentError, ValueError):  # its text would repeat a password
+        backend = ""
+    if backend not in ("postgresql", "postgres"):
+        problems.append("YIMA_DATABASE_URL is no URL of a PostgreSQL database (postgresql://USER:PASSWORD@HOST/NAME)")
+    return text
 
 
 def _authority(bind: tuple[str, int]) -> str:

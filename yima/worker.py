@@ -15,7 +15,6 @@ from uuid import UUID
 import structlog
 from celery import Celery
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from campaigns import draws
 from kernel import outbox, tasks
@@ -24,49 +23,13 @@ from kernel.db import Database
 from members import ledger, signin
 from scanapi import settle
 from traceability import journal
-from yima import delivery, jobs, runtime
+from yima import broker, delivery, jobs, runtime
 from yima.runtime import Runtime
 from yima.settings import Settings, load
 
 log = structlog.get_logger(__name__)
 
-SWEEP_S = 10.0
-HOUSEKEEPING_S = 3600.0
-QUEUE = "yima"
-TASK_S_MAX = 3600
-
 Result = TypeVar("Result")
-
-
-def broker_url(settings: Settings, database_url: str) -> str:
-    """Where Celery's messages travel: the configured broker, or the database itself."""
-    if settings.broker_url is not None:
-        return settings.broker_url
-    url = make_url(database_url).set(drivername="postgresql+psycopg")
-    return "sqla+" + url.render_as_string(hide_password=False)
-
-
-def make_app(settings: Settings, database_url: str) -> Celery:
-    """The Celery application over a broker."""
-    app = Celery("yima", broker=broker_url(settings, database_url))
-    app.conf.update(
-        task_default_queue=QUEUE,
-        task_ignore_result=True,
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        task_time_limit=TASK_S_MAX,
-        worker_prefetch_multiplier=1,
-        worker_hijack_root_logger=False,
-        worker_redirect_stdouts=False,
-        broker_connection_retry_on_startup=True,
-        broker_transport_options={"confirm_publish": True} if (settings.broker_url or "").startswith("amqp") else {},
-        timezone="UTC",
-        beat_schedule={
-            "sweep": {"task": "yima.sweep", "schedule": SWEEP_S, "options": {"expires": SWEEP_S}},
-            "housekeeping": {"task": "yima.housekeeping", "schedule": HOUSEKEEPING_S},
-        },
-    )
-    return app
 
 
 class _Process:
@@ -96,8 +59,8 @@ def _run(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
 
 
 def sweep() -> dict[str, Any]:
-    """Do everything that is due: messages, tasks, parked claims, draws to close, points to expire."""
-    return _run(sweep_once)
+    """Do everything that is due: messages, parked claims, draws to close, points to expire; hand tasks on."""
+    return _run(lambda opened: sweep_once(opened, hand_on))
 
 
 def relay() -> dict[str, int]:
@@ -109,7 +72,7 @@ def run(task_id: str) -> str:
     """Run one task."""
 
     async def use(opened: Runtime) -> str:
-        return await tasks.run(opened.db, UUID(task_id), jobs.functions(opened))
+        return await run_here(opened, UUID(task_id))
 
     return _run(use)
 
@@ -129,15 +92,20 @@ async def _relay(opened: Runtime) -> dict[str, int]:
     return await outbox.relay(opened.db, opened.vault, delivery.handlers(opened.settings))
 
 
-async def sweep_once(opened: Runtime) -> dict[str, Any]:
-    """One sweep; a part that fails does not keep the others from their turn."""
+async def sweep_once(opened: Runtime, with_task: Callable[[Runtime, UUID], Awaitable[object]]) -> dict[str, Any]:
+    """One sweep; a part that fails does not keep the others from their turn.
+
+    Args:
+        opened: the installation.
+        with_task: what to do with each due task: `hand_on` to the workers for long work, or `run_here`.
+    """
     done: dict[str, Any] = {}
     parts: dict[str, Callable[[], Awaitable[Any]]] = {
         "outbox": lambda: _relay(opened),
         "settled": lambda: settle.settle(opened.db, opened.vault),
         "draws_closed": lambda: _in_transaction(opened.db, draws.close_due),
         "lots_expired": lambda: _in_transaction(opened.db, lambda tx: ledger.expire(tx, at=now())),
-        "tasks": lambda: _run_due(opened),
+        "tasks": lambda: _due(opened, with_task),
     }
     for name, part in parts.items():
         try:
@@ -153,12 +121,21 @@ async def _in_transaction(db: Database, use: Callable[[Any], Awaitable[Result]])
         return await use(tx)
 
 
-async def _run_due(opened: Runtime) -> int:
-    functions = jobs.functions(opened)
+async def _due(opened: Runtime, with_task: Callable[[Runtime, UUID], Awaitable[object]]) -> int:
     due = await tasks.due(opened.db)
     for task_id in due:
-        await tasks.run(opened.db, task_id, functions)
+        await with_task(opened, task_id)
     return len(due)
+
+
+async def run_here(opened: Runtime, task_id: UUID) -> str:
+    """Run a task in this process."""
+    return await tasks.run(opened.db, task_id, jobs.functions(opened))
+
+
+async def hand_on(opened: Runtime, task_id: UUID) -> None:
+    """Wake a worker for long work, so that a label run does not hold up a one-time code."""
+    await broker.wake(opened, "yima.run", str(task_id))
 
 
 async def _housekeeping(opened: Runtime) -> None:
@@ -171,5 +148,5 @@ async def _housekeeping(opened: Runtime) -> None:
         if opened.settings.broker_url is None:
             # the transport over the database never deletes what it has delivered
             await tx.execute(
-                text("DELETE FROM kombu_message WHERE NOT visible AND timestamp < now() - interval '1 hour'")
+                text("DELETE FROM kombu_message WHERE NOT visible AND timestamp < now() - interval '2 days'")
             )

@@ -29,7 +29,7 @@ async def test_a_transaction_commits_at_its_end_and_rolls_back_on_an_error(opene
 async def test_a_commit_that_fails_is_an_error(opened: Runtime) -> None:
     async with opened.db.transaction() as tx:
         await tx.execute(text("CREATE TABLE note (said text UNIQUE DEFERRABLE INITIALLY DEFERRED)"))
-    with pytest.raises(DBAPIError):  # noqa: PT012 (the commit is at the block's end)
+    with pytest.raises(DBAPIError):
         async with opened.db.transaction() as tx:
             await tx.execute(text("INSERT INTO note VALUES ('a'), ('a')"))
     async with opened.db.transaction() as tx:
@@ -66,7 +66,7 @@ async def test_a_session_has_limits_and_speaks_utc(opened: Runtime) -> None:
     assert values == ["UTC", "30s", "1min"]
 
 
-async def test_any_postgresql_url_is_read_with_the_one_driver(opened: Runtime, database_url: str) -> None:
+async def test_any_postgresql_url_is_read_with_the_one_driver(database_url: str) -> None:
     db = Database(database_url, pool_size=0, application="another")
     try:
         await db.ping()

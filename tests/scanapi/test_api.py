@@ -23,6 +23,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import structlog
 import uvicorn
 from itsdangerous import TimestampSigner
 from sqlalchemy import create_engine, text
@@ -67,7 +68,7 @@ class Site:
 
     async def texts(self) -> dict[str, str]:
         """Let the worker deliver, and read the phones' latest one-time codes."""
-        await worker.sweep_once(self.world.opened)
+        await worker.sweep_once(self.world.opened, worker.run_here)
         return read_development_codes(self.settings)
 
 
@@ -95,14 +96,19 @@ async def site(site_url: str, tmp_path_factory: pytest.TempPathFactory) -> Async
         limit_exempt=(), ip_data=None, sms_url=None, sms_secret=None,
     )  # fmt: skip
     async with contextlib.AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(
-            runtime.connect(settings, site_url, pool_size=4, application="test")
-        )
+        opened = await stack.enter_async_context(runtime.connect(settings, site_url, pool_size=4, application="test"))
         world = await World.make(opened, folder, stack)
         address = await stack.enter_async_context(serving(settings, site_url))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=address, timeout=30, trust_env=False))
         phones = (f"+86137{n:08d}" for n in range(10**8))
         yield Site(world, settings, client, site_url, iter(world.lines), phones)
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """What is logged, unprinted."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
 
 
 @contextlib.asynccontextmanager
@@ -252,7 +258,9 @@ async def test_a_wrong_field_is_named(site: Site, change: dict[str, Any], named:
     body = {"scan_id": str(uuid4()), "code": site.world.lines[-1], **change}
     body = {key: value for key, value in body.items() if value is not ...}
     response = await site.client.post(SCANS, json=body, headers=site.bearer())
-    assert named in problem(response, 400, "invalid_input" if response.json()["code"] == "invalid_input" else "bad_request")
+    assert named in problem(
+        response, 400, "invalid_input" if response.json()["code"] == "invalid_input" else "bad_request"
+    )
 
 
 @pytest.mark.parametrize(
@@ -295,7 +303,9 @@ async def test_a_wrong_method_is_told_with_the_right_ones(site: Site) -> None:
         assert "POST" in response.headers.get("allow", ""), "RFC 9110 15.5.6: a 405 must name the methods"
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/", "/api/v1/scans/17", "/api/v2/scans", "/api/v1/draws/NOPE"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/nothing", "/api/v1/", "/api/v1/scans/17", "/api/v2/scans", "/api/v1/draws/NOPE"]
+)
 async def test_an_unknown_path_of_the_api_is_a_problem_too(site: Site, path: str) -> None:
     problem(await site.client.get(path), 404, "not_found")
 
@@ -315,7 +325,7 @@ async def test_an_expired_token_says_so(site: Site, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     "header",
-    ["Bearer x", "Bearer ", "Bearer", "Basic dXNlcjpwYXNz", "Token abc", "Bearer a.b.c", "Bearer " + "x" * 5000, "é"],
+    ["Bearer x", "Bearer", "Basic dXNlcjpwYXNz", "Token abc", "Bearer a.b.c", "Bearer " + "x" * 5000, "é"],
 )
 async def test_a_token_that_is_none_of_ours_is_refused_and_nothing_is_recorded(site: Site, header: str) -> None:
     code = next(site.lines)
@@ -484,7 +494,7 @@ async def test_health_and_readiness_are_told_and_the_api_is_described(site: Site
 
 async def test_every_answer_keeps_the_code_out_of_other_sites_logs(site: Site) -> None:
     code = next(site.lines).rsplit("/", 1)[1]
-    for path in (f"/Q/{code}", f"/01/{GTIN}/21/{code}", "/api/v1/nothing", "/nothing"):
+    for path in (f"/Q/{code}", f"/01/{GTIN}/21/{code}", f"/Q/{code}/more", f"/api/v1/{code}"):
         assert (await site.client.get(path)).headers["referrer-policy"] == "no-referrer"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -103,6 +104,8 @@ def verify_codes(*, texts: tuple[str, ...], as_json: bool) -> None:
     Exit code 1 if any is not valid.
     """
     del as_json  # it is always JSON
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # what is no text is no code either
     given: Iterable[str] = texts or (text.rstrip("\r\n") for text in sys.stdin)
 
     async def use(runtime: Runtime) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import anyio
 import click
@@ -70,7 +69,7 @@ def render_labels(
 
 
 async def _in_background(runtime: Runtime, job: rendering.Job, tell: Any) -> dict[str, Any]:  # noqa: ANN401 (a callable)
-    task_id = await submit(runtime, job)
+    task_id = await rendering.submit(runtime, job)
     while True:
         async with runtime.db.transaction() as tx:
             status = await tasks.status(tx, task_id)
@@ -80,16 +79,6 @@ async def _in_background(runtime: Runtime, job: rendering.Job, tell: Any) -> dic
         if status.state == "done":
             return status.result or {}
         await anyio.sleep(POLL_S)
-
-
-async def submit(runtime: Runtime, job: rendering.Job) -> UUID:
-    """Record the job for a worker; the sweep finds it within ten seconds."""
-    args = {
-        "batch": job.batch.name, "first": job.first, "last": job.last,
-        "format": job.format, "mask": job.mask, "out": str(job.out),
-    }  # fmt: skip
-    async with runtime.db.transaction() as tx:
-        return await tasks.submit(tx, "render_labels", args, brand_id=job.batch.brand_id)
 
 
 @labels.command("readback")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from codegen.outfiles import replacing
+from codegen.outfiles import probe_writable, replacing
 from kernel.clock import now
 from kernel.errors import Forbidden, InvalidInput
 from members import people
@@ -39,6 +39,7 @@ def token(*, slug: str, count: int, out: Path, as_json: bool) -> None:
             raise Forbidden("Members are made up in development only (YIMA_ENV=dev).")
         if not 1 <= count <= COUNT_MAX:
             raise InvalidInput(f"--count is 1 to {COUNT_MAX:,}, not {count:,}.")
+        probe_writable(out.absolute())
         async with runtime.db.transaction() as tx:
             brand = await catalogue.brand(tx, slug)
         tokens = await make(runtime, brand.id, count)

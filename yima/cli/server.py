@@ -17,7 +17,7 @@ port_option = click.option("--port", type=click.IntRange(1, 65535), help="Overri
 def up(*, port: int | None) -> None:
     """Serve: web, worker and beat, until Ctrl-C."""
     settings = load_settings(port)
-    with processes.stop_signals() as told, processes.running(settings, on_wait=remark) as (launcher, _):
+    with processes.stop_signals() as told, processes.running(settings, on_wait=remark, stopped=told) as (launcher, _):
         remark(f"Yima serves at {launcher.address} (consumer pages at /, figures at /story, API at /schema).")
         launcher.watch(told)
         remark("Stopping …")
@@ -32,7 +32,8 @@ def up(*, port: int | None) -> None:
 def demo(*, scans: int, seed: int | None, no_serve: bool, port: int | None, as_json: bool) -> None:
     """Play a whole story through the running product: codes, labels, scans, points, a draw."""
     settings = load_settings(port)
-    with processes.stop_signals() as told, processes.running(settings, on_wait=remark) as (launcher, url):
+    story.require_development(settings)
+    with processes.stop_signals() as told, processes.running(settings, on_wait=remark, stopped=told) as (launcher, url):
         summary = story.play(settings, url, launcher.address, scans=scans, seed=seed, console=console, stopped=told)
         if no_serve or as_json:
             say(summary.document, as_json=True)

@@ -31,7 +31,7 @@ from kernel.errors import ConfigurationError, NotFound, Unavailable
 from members import ledger
 from traceability import catalogue, shipments
 from traceability.shipments import Carton
-from yima import audit, issue, runtime
+from yima import audit, issue, labels, runtime
 from yima.cli.members import make as make_members
 from yima.delivery import read_development_codes
 from yima.runtime import Runtime
@@ -72,6 +72,16 @@ class Tally:
         self.links.setdefault(f"{planned.part}.{outcome}", planned.code)
 
 
+def require_development(settings: Settings) -> None:
+    """Refuse to play anywhere but in a development installation.
+
+    Raises:
+        ConfigurationError: it is a production one.
+    """
+    if not settings.dev:
+        raise ConfigurationError("The story makes up members: it plays in development only (YIMA_ENV=dev).")
+
+
 def play(
     settings: Settings,
     url: str,
@@ -96,8 +106,7 @@ def play(
     Raises:
         ConfigurationError: not a development installation.
     """
-    if not settings.dev:
-        raise ConfigurationError("The story makes up members: it plays in development only (YIMA_ENV=dev).")
+    require_development(settings)
 
     async def whole() -> Summary:
         async with runtime.connect(settings, url, pool_size=4, application="yima demo") as opened:
@@ -243,17 +252,13 @@ class _Story:
     async def _labels(self, batch: Batch) -> dict[str, Any]:
         """The worker prints a sheet; ZBar and ZXing read it back."""
         path = self._folder / "labels.pdf"
-        args = {
-            "batch": batch.name, "first": 1, "last": min(LABELS, batch.count),
-            "format": "pdf", "mask": "fixed", "out": str(path),
-        }  # fmt: skip
-        async with self._opened.db.transaction() as tx:
-            task_id = await tasks.submit(tx, "render_labels", args, brand_id=batch.brand_id)
+        last = min(LABELS, batch.count)
+        task_id = await labels.submit(self._opened, labels.Job(batch, 1, last, "pdf", "fixed", path))
         await self._until(lambda: self._is_done(task_id), "the worker to print the labels")
         read = await asyncio.to_thread(lambda: list(readback.read_files([path])))
         both = sum(symbol.zbar and symbol.zxing for symbol in read)
         codes = {scheme.parse(symbol.text).symbols for symbol in read}
-        return {"file": str(path), "labels": args["last"], "read_by_both": both, "codes": len(codes)}
+        return {"file": str(path), "labels": last, "read_by_both": both, "codes": len(codes)}
 
     async def _is_done(self, task_id: Any) -> bool:  # noqa: ANN401 (a UUID)
         async with self._opened.db.transaction() as tx:
