@@ -104,3 +104,33 @@ async def mark_posted(tx: Tx, claim_ids: Sequence[int], *, at: datetime) -> None
             WHERE id = ANY(CAST(:ids AS bigint[])) AND state = 'pending'"""),
         {"ids": list(claim_ids), "at": at},
     )
+
+
+async def void(tx: Tx, claim_id: int, *, at: datetime) -> None:
+    """Void a pending claim whose unit the caller has locked: the unit can be claimed again."""
+    await tx.execute(
+        text("UPDATE claim SET state = 'voided', settled_at = :at WHERE id = :id AND state = 'pending'"),
+        {"id": claim_id, "at": at},
+    )
+
+
+async def get(tx: Tx, claim_id: int) -> Claim | None:
+    """A claim by its id."""
+    row = await tx.execute(
+        text(f"SELECT {_COLUMNS} FROM claim WHERE id = :id"),  # noqa: S608 (a constant)
+        {"id": claim_id},
+    )
+    found = row.one_or_none()
+    return None if found is None else Claim(*found)
+
+
+async def held(tx: Tx, *, brand_id: int, limit: int = 1000) -> list[Claim]:
+    """Claims that a rule holds and a person must decide, the oldest first."""
+    rows = await tx.execute(
+        text(f"""
+            SELECT {_COLUMNS} FROM claim
+            WHERE brand_id = :brand AND state = 'pending' AND reason <> 'inactive'
+            ORDER BY id LIMIT :limit"""),  # noqa: S608 (a constant)
+        {"brand": brand_id, "limit": limit},
+    )
+    return [Claim(*row) for row in rows]

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from kernel.errors import Unavailable
-from scanapi.flow import Answer, Scan, ScanIdTaken
+from scanapi.group import Answer, Scan, ScanIdTaken
 
 log = structlog.get_logger(__name__)
 

@@ -23,8 +23,8 @@ from kernel.db import Database
 from kernel.errors import InvalidInput, YimaError
 from scanapi import flow, sentences
 from scanapi.counters import Counters
-from scanapi.flow import Answer, Scan
 from scanapi.gate import Gate
+from scanapi.group import Answer, Scan
 from scanapi.sentences import Language
 from traceability import catalogue, units
 from traceability.coordinates import Location, NoLocation, parse_location

@@ -129,6 +129,18 @@ async def list_products(tx: Tx, *, brand_id: int) -> list[Product]:
     return [Product(*row) for row in rows]
 
 
+async def product(tx: Tx, gtin: str, *, brand_id: int) -> Product:
+    """A product of a brand by its GTIN (14 digits).
+
+    Raises:
+        NotFound: the brand has none.
+    """
+    found = next((each for each in await list_products(tx, brand_id=brand_id) if each.gtin == gtin), None)
+    if found is None:
+        raise NotFound(f"The brand has no product with GTIN {gtin}; `yima product list` names them.")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a consumer is told of a product and who issued its code."""

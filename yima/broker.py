@@ -9,6 +9,8 @@ import asyncio
 
 import structlog
 from celery import Celery
+from kombu import Exchange, Queue
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from yima.runtime import Runtime
@@ -21,6 +23,8 @@ HOUSEKEEPING_S = 3600.0
 QUEUE = "yima"
 LONG_QUEUE = "yima.long"
 """Where tasks go: a worker of its own takes them, so that short work never waits for long."""
+_LOCK = 0x59494D41_02
+
 TASK_S_MAX = 1500
 """Below RabbitMQ's own limit of 30 minutes for an unacknowledged message."""
 
@@ -57,6 +61,23 @@ def make_app(settings: Settings, database_url: str) -> Celery:
         },
     )
     return app
+
+
+def prepare(settings: Settings, database_url: str) -> None:
+    """Make the tables and queues of the transport over the database, before several processes try to at once."""
+    if settings.broker_url is not None:
+        return
+    engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg"))
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            celery = make_app(settings, database_url)
+            with celery.connection_for_write() as broker, broker.channel() as channel:
+                for name in (QUEUE, LONG_QUEUE):
+                    Queue(name, Exchange(name), routing_key=name)(channel).declare()
+            celery.close()
+    finally:
+        engine.dispose()
 
 
 async def wake(runtime: Runtime, task: str, *args: str) -> None:

@@ -190,6 +190,7 @@ def running(
     with listen(settings.bind) as listening, runtime.database_url(settings, on_wait=on_wait) as url:
         if settings.database_url is None:
             migrate.upgrade(url)
+        broker.prepare(settings, url)
         _clear(settings.home)
         launcher = Launcher(settings, url, listening)
         try:

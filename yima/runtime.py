@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from kernel import postgres
@@ -57,7 +58,7 @@ async def connect(settings: Settings, url: str, *, pool_size: int = 0, applicati
             async with db.transaction() as tx:
                 revision = await tx.run_sync(migrate.current)
         except (OSError, DBAPIError, asyncpg.PostgresError) as error:
-            raise ConfigurationError(f"The database cannot be reached: {_why(error)}.") from None
+            raise ConfigurationError(f"The database cannot be reached: {_why(error, url)}.") from None
         if revision != migrate.head():
             raise ConfigurationError(
                 f"The database is at revision {revision or 'none'}, this version needs {migrate.head()}: "
@@ -70,13 +71,16 @@ async def connect(settings: Settings, url: str, *, pool_size: int = 0, applicati
         await db.close()
 
 
-def _why(error: BaseException) -> str:
+def _why(error: BaseException, url: str) -> str:
     """Why a connection failed, without the password that some texts repeat."""
-    if isinstance(error, asyncpg.InvalidPasswordError):
+    if isinstance(error, OSError):
+        return error.strerror or "no answer"
+    state = getattr(error, "sqlstate", None) or getattr(getattr(error, "orig", None), "sqlstate", None)
+    if state in ("28P01", "28000"):
         return "the user name or password is wrong"
-    if isinstance(error, asyncpg.InvalidCatalogNameError):
-        return "there is no database of that name"
-    return error.strerror or "no answer" if isinstance(error, OSError) else type(error).__name__
+    if state == "3D000":
+        return f"the server has no database {make_url(url).database!r}"
+    return type(error).__name__
 
 
 def run(

@@ -148,5 +148,5 @@ async def _housekeeping(opened: Runtime) -> None:
         if opened.settings.broker_url is None:
             # the transport over the database never deletes what it has delivered
             await tx.execute(
-                text("DELETE FROM kombu_message WHERE NOT visible AND timestamp < now() - interval '2 days'")
+                text("DELETE FROM kombu_message WHERE NOT visible AND timestamp < now() - interval '1 hour'")
             )

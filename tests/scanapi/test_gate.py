@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from codegen.scheme import VerifiedCode
 from kernel.errors import Conflict, Unavailable
 from scanapi import gate as gates
-from scanapi.flow import Answer, Scan, ScanIdTaken
 from scanapi.gate import GROUP_MAX, GROUPS_AT_ONCE, TRIES_MAX, WAITING_MAX, Gate
+from scanapi.group import Answer, Scan, ScanIdTaken
 from tests.world import World
 from yima.runtime import Runtime
 

@@ -606,3 +606,30 @@ def test_the_demo_is_refused_in_production_before_anything_is_made(tmp_path: Pat
     said = Home(tmp_path / "home").refuse("demo", "--no-serve", "--port", free_port(), env=env)
     assert "YIMA_ENV=dev" in said
     assert not (tmp_path / "home").exists()
+
+
+def test_a_rule_is_set_again_as_a_new_version(home: Home, brand: str) -> None:
+    first = home.ask("rule", "set", "--brand", brand, "--points", "10")
+    again = home.ask("rule", "set", "--brand", brand, "--points", "20")
+    assert (again["rule"], again["version"]) == (first["rule"], first["version"] + 1)
+    assert "1,000,000" in home.refuse("rule", "set", "--brand", brand, "--points", "1000001")
+    assert "no product" in home.refuse("rule", "set", "--brand", brand, "--gtin", "06901234567939", "--points", "1")
+
+
+def test_a_draw_is_published_from_its_rules_file_and_not_when_it_would_open_before(
+    home: Home, brand: str, tmp_path: Path
+) -> None:
+    rules = {
+        "format": "yima-draw-rules-1", "name_zh": "抽奖", "name_en": "Draw", "gtins": [],
+        "prizes": [{"id": 1, "name_zh": "壶", "name_en": "Pot", "weight_ppb": 1, "stock": 1, "value_cents": 1}],
+        "opens_at": "2090-01-01T00:00:00Z", "closes_at": "2090-02-01T00:00:00Z", "entries_per_person": None,
+        "entries_per_person_per_day": None, "when_stock_ends": "nothing", "shards": 1,
+    }  # fmt: skip
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(rules))
+    made = home.ask("draw", "publish", "--brand", brand, "--rules", str(file))
+    assert made["draw"] in {row["draw"] for row in home.ask("draw", "list")}
+    file.write_text(json.dumps(rules | {"opens_at": "2020-01-01T00:00:00Z"}))
+    assert "opens_at" in home.refuse("draw", "publish", "--brand", brand, "--rules", str(file))
+    file.write_text(json.dumps(rules | {"prizes": []}))
+    assert "prizes" in home.refuse("draw", "publish", "--brand", brand, "--rules", str(file))

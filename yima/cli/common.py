@@ -42,7 +42,7 @@ def run(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
 
 def remark(sentence: str) -> None:
     """Tell the person at the terminal something that is not the result."""
-    console.print(sentence)
+    console.print(sentence, soft_wrap=True)
 
 
 def actor() -> str:

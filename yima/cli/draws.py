@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from campaigns import draws, proofs
+from campaigns.rules import DrawRules
 from codegen.outfiles import replacing
 from kernel.errors import InvalidInput
+from traceability import catalogue
 from yima.cli.common import actor, json_option, run, say
 from yima.runtime import Runtime
 
@@ -46,6 +48,27 @@ def _row(found: draws.Draw) -> dict[str, Any]:
 def _text(row: dict[str, Any]) -> str:
     prizes = ", ".join(f"{p['name']} {p['left']:,}/{p['stock']:,}" for p in row["prizes"])
     return f"{row['draw']}  {row['state']:6}  {row['entries']:>9,} entries  {row['name']}: {prizes}"
+
+
+@draw.command("publish")
+@click.option("--brand", "slug", required=True, help="The brand's slug.")
+@click.option("--rules", "file", type=click.Path(path_type=Path), required=True, help="The rules, a JSON file.")
+@json_option
+def publish_draw(*, slug: str, file: Path, as_json: bool) -> None:
+    """Publish a draw: its rules never change afterwards, and the commitment to its seed is fixed.
+
+    The rules' fields are those that `GET /api/v1/draws/NAME` shows of a published draw; it opens in the future.
+    """
+    rules = DrawRules.from_document(_read_json(file))
+
+    async def use(runtime: Runtime) -> draws.Draw:
+        async with runtime.db.transaction() as tx:
+            brand = await catalogue.brand(tx, slug)
+            return await draws.publish(tx, runtime.vault, brand_id=brand.id, rules=rules, actor=actor())
+
+    row = _row(run(use))
+    say(row, as_json=as_json, text=_text(row) + f"\n  rules_hash: {row['rules_hash']}\n"
+        f"  seed_commitment: {row['seed_commitment']}")  # fmt: skip
 
 
 @draw.command("list")
@@ -97,6 +120,17 @@ def prove_draw(*, name: str, out: Path | None, as_json: bool) -> None:
     say({"draw": name, "file": str(out)}, as_json=as_json, text=f"The proof of draw {name} is in {out}.")
 
 
+def _read_json(file: Path) -> Any:  # noqa: ANN401 (JSON)
+    try:
+        if file.stat().st_size > PROOF_BYTES_MAX:
+            raise InvalidInput(f"{file} is larger than a proof can be.")
+        return json.loads(file.read_bytes())
+    except OSError as error:
+        raise InvalidInput(f"Cannot read {file}: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{file} is no JSON file: {error}") from error
+
+
 @draw.command("verify")
 @click.argument("proof", type=click.Path(path_type=Path))
 @json_option
@@ -105,14 +139,7 @@ def verify_proof(*, proof: Path, as_json: bool) -> None:
 
     Compare the rules hash and the seed commitment that are printed with those that were published before the draw.
     """
-    try:
-        if proof.stat().st_size > PROOF_BYTES_MAX:
-            raise InvalidInput(f"{proof} is larger than a proof can be.")
-        document = json.loads(proof.read_bytes())
-    except OSError as error:
-        raise InvalidInput(f"Cannot read {proof}: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{proof} is no JSON file: {error}") from error
+    document = _read_json(proof)
     report = proofs.verify(document)
     told = {"rules_hash": None, "seed_commitment": None}
     if isinstance(document, dict):

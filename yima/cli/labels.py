@@ -64,7 +64,7 @@ def render_labels(
             return await rendering.render(runtime, job, progress=on_progress)
 
     done = run(use)
-    text = f"{done['labels']:,} labels on {done['pages']:,} pages in {done['file']} (name: {done['lettering']})."
+    text = f"Labels: {done['labels']:,}, pages: {done['pages']:,}, file: {done['file']} (name: {done['lettering']})."
     say(done, as_json=as_json, text=text)
 
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 from kernel.errors import YimaError
-from yima.cli import bench, codes, draws, labels, ledger, members, names, server
+from yima.cli import bench, claims, codes, draws, labels, ledger, members, names, rules, server
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -22,8 +22,8 @@ def cli() -> None:
 
 for _command in (
     server.up, server.demo, server.migrate, server.doctor,
-    names.brand, names.product, codes.codes, labels.labels, members.members,
-    draws.draw, ledger.ledger, bench.bench,
+    names.brand, names.product, rules.rule, codes.codes, labels.labels, members.members,
+    claims.claims, draws.draw, ledger.ledger, bench.bench,
 ):  # fmt: skip
     cli.add_command(_command)
 

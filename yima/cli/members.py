@@ -47,7 +47,7 @@ def token(*, slug: str, count: int, out: Path, as_json: bool) -> None:
             file.write("".join(f"{each}\n" for each in tokens).encode())
 
     run(use)
-    say({"count": count, "file": str(out)}, as_json=as_json, text=f"{count:,} tokens in {out}.")
+    say({"count": count, "file": str(out)}, as_json=as_json, text=f"Tokens: {count:,}, file: {out}.")
 
 
 async def make(runtime: Runtime, brand_id: int, count: int) -> list[str]:

@@ -18,7 +18,8 @@ def up(*, port: int | None) -> None:
     """Serve: web, worker and beat, until Ctrl-C."""
     settings = load_settings(port)
     with processes.stop_signals() as told, processes.running(settings, on_wait=remark, stopped=told) as (launcher, _):
-        remark(f"Yima serves at {launcher.address} (consumer pages at /, figures at /story, API at /schema).")
+        figures = ", figures at /story" if settings.dev else ""
+        remark(f"Yima serves at {launcher.address} (consumer pages at /{figures}, API at /schema).")
         launcher.watch(told)
         remark("Stopping …")
 

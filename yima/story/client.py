@@ -8,14 +8,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
+from kernel.errors import YimaError
 from yima.story.plan import Planned
 
 CONNECTIONS = 48
 RETRIES_MAX = 5
 
 
-class Unexpected(Exception):
+class Unexpected(YimaError):
     """The server answered something that the story does not expect."""
+
+    code = "unexpected"
 
 
 class Phone:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from traceability.coordinates import wgs84_to_gcj02
 from yima.story.cast import CITIES, DIVERTED_TO, DIVERTER, City, Trader, cities_of
@@ -77,7 +77,7 @@ class Shares:
 
 
 class Planner:
-    """Draws up a plan; equal arguments make equal plans."""
+    """Draws up a plan; equal arguments make equal plans, but for the scan ids, which are new each time."""
 
     def __init__(self, seed: int, members: int) -> None:
         self._random = random.Random(seed)
@@ -97,15 +97,12 @@ class Planner:
             member = before.member if same else rng.randrange(self._members)
             device = before.device if same else f"phone-{member}"
             plan.repeats.append(
-                Planned("repeat", self._uuid(), before.code, member, device, before.location, before.language)
+                Planned("repeat", uuid4(), before.code, member, device, before.location, before.language)
             )
         for place in rng.sample(range(shares.firsts), shares.copied_units):
             plan.copies.append(list(self._copies(plan.firsts[place])))
         plan.forged = [self._forged(rng.choice(plan.firsts).code) for _ in range(shares.forged)]
         return plan
-
-    def _uuid(self) -> UUID:
-        return UUID(int=self._random.getrandbits(128), version=4)
 
     def _first(self, line: Line, part: str) -> Planned:
         rng = self._random
@@ -113,7 +110,7 @@ class Planner:
         located = rng.random() < LOCATED_SHARE
         return Planned(
             part,
-            self._uuid(),
+            uuid4(),
             line.url,
             member,
             f"phone-{member}",
@@ -156,7 +153,7 @@ class Planner:
         for n, city in enumerate(cities):
             member = rng.randrange(self._members) if rng.random() < 0.5 else None
             device = f"stranger-{rng.getrandbits(40):x}-{n}"
-            yield Planned("copy", self._uuid(), original.code, member, device, self._place(city), "zh")
+            yield Planned("copy", uuid4(), original.code, member, device, self._place(city), "zh")
 
     def _forged(self, code: str) -> Planned:
         """A guess, a code with one symbol changed, or a cut one."""
@@ -173,4 +170,4 @@ class Planner:
         else:
             text = symbols[: rng.randrange(1, 20)]
         member = rng.randrange(self._members)
-        return Planned("forged", self._uuid(), f"{head}/{text}", member, f"phone-{member}", None, "zh")
+        return Planned("forged", uuid4(), f"{head}/{text}", member, f"phone-{member}", None, "zh")

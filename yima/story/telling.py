@@ -36,15 +36,17 @@ def show(summary: Summary, address: str, console: Console) -> None:
         table.add_row(name.replace("_", " "), f"{document[name]:,}")
     for outcome, count in document["outcomes"].items():
         table.add_row(f"  {outcome}", f"{count:,}")
+    for kind, count in document["unverified"].items():
+        table.add_row(f"  {kind} (no code of ours)", f"{count:,}")
     console.print(table)
     console.print("Every figure was held against what the phones were told; the audit proves the rest.\n")
-    console.print(f"Figures        {address}/story")
-    console.print(f"The draw       {address}/draws/{document['draw']}")
-    console.print(f"API            {address}/schema")
-    console.print(f"Labels         {document['this_run']['labels']['file']}")
+    console.print(f"Figures        {address}/story", soft_wrap=True)
+    console.print(f"The draw       {address}/draws/{document['draw']}", soft_wrap=True)
+    console.print(f"API            {address}/schema", soft_wrap=True)
+    console.print(f"Labels         {document['this_run']['labels']['file']}", soft_wrap=True)
     for key, what in LINKS:
         if key in summary.links:
-            console.print(f"{address}{urlsplit(summary.links[key]).path}   [dim]{what}[/]")
+            console.print(f"{address}{urlsplit(summary.links[key]).path}   [dim]{what}[/]", soft_wrap=True)
     if "first.awarded" in summary.links:
         console.print("\nScan it with a phone that reaches this machine (set YIMA_BIND and YIMA_PUBLIC_URL for that):")
         console.print(_qr(summary.links["first.awarded"]), highlight=False)

@@ -1,0 +1,117 @@
+"""A group of scans in memory: what arrives, what is known of it, what each scan led to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from antifraud.rules import Verdict
+from campaigns.awards import Award, Desk
+from campaigns.claims import Claim
+from codegen.batches import Issued
+from codegen.scheme import VerifiedCode
+from kernel.errors import YimaError
+from members.ledger import Account
+from members.people import Member
+from scanapi.sentences import Language
+from traceability.catalogue import Shown
+from traceability.coordinates import Location
+from traceability.regions import Region, Regions
+from traceability.scans import Outcome
+from traceability.territory import Relation
+from traceability.units import UnitState
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A scan whose code verifies, ready to be judged.
+
+    Attributes:
+        scan_id: the client's id for it.
+        body_hash: of everything in the request that must be equal in a replay.
+        language: for the sentence.
+        code: what the code's signature vouches for.
+        host: host of the scanned URL, recorded and never relied on.
+        member: (member id, brand id) of the bearer, or None.
+        device: blind index of the device, or None.
+        location: precise place, or None.
+        location_source: `gps`, `wechat`, `ip` or `none`.
+        location_sealed: the place as received, sealed.
+        region: district of the place, or None.
+        ip_province: province of the network address, or None.
+        data_versions: versions of the data that told the place.
+        page: how the page token was (see `antifraud.rules.Facts`).
+    """
+
+    scan_id: UUID
+    body_hash: bytes
+    language: Language
+    code: VerifiedCode
+    host: str | None
+    member: tuple[int, int] | None
+    device: bytes | None
+    location: Location | None
+    location_source: str
+    location_sealed: bytes | None
+    region: Region | None
+    ip_province: int | None
+    data_versions: str | None
+    page: Literal["app", "good", "missing", "wrong"]
+
+    @property
+    def province(self) -> int | None:
+        """Province of the precise place, else of the network address, else None."""
+        if self.region is not None:
+            return (self.region.province or self.region).adcode
+        return self.ip_province
+
+
+Answer = bytes | YimaError
+"""The reply as JSON, or the error to be told."""
+
+
+class ScanIdTaken(Exception):
+    """Another transaction used one of the group's scan ids meanwhile: judge again, and find its reply."""
+
+
+@dataclass(slots=True)
+class Known:
+    """Everything fetched for a group; the in-memory part changes as scans are judged in arrival order."""
+
+    at: datetime
+    issued: dict[int, Issued]
+    units: dict[int, UnitState]
+    members: dict[int, Member]
+    accounts: dict[tuple[int, str], Account]
+    balances: dict[int, int]
+    claims: dict[int, Claim]
+    relations: dict[UUID, Relation]
+    shown: dict[str, Shown]
+    desk: Desk | None
+    claim_ids: list[int]
+    regions: Regions
+
+
+@dataclass(slots=True)
+class Result:
+    """What one scan led to."""
+
+    outcome: Outcome
+    reason: str | None = None
+    sentence: str | None = None
+    verdict: Verdict | None = None
+    claim: Claim | None = None
+    award: Award | None = None
+    yours: bool = False
+
+
+def issued_of(each: Scan, issued: dict[int, Issued]) -> Issued | None:
+    """The batch behind a code, or None: never issued, or shown under another product's GTIN."""
+    known = issued.get(each.code.position)
+    if known is None or known.batch_id is None:
+        return None
+    if each.code.url_gtin is not None and each.code.url_gtin != known.gtin:
+        return None
+    return known

@@ -1,0 +1,160 @@
+"""What a scan leads to: from the facts of a group, in memory, in the order of precedence of `Outcome`."""
+
+from __future__ import annotations
+
+import h3.api.basic_int as h3
+
+from antifraud import rules as antifraud
+from antifraud.rules import Decision, Facts, Fix
+from campaigns.claims import Claim
+from codegen.batches import Issued
+from scanapi.group import Known, Result, Scan, issued_of
+from traceability.coordinates import distance_m
+from traceability.scans import Outcome
+from traceability.territory import Relation, Standing
+from traceability.units import UnitState
+
+
+def judge(each: Scan, known: Known) -> Result:
+    """What a scan leads to, in the order of precedence of `Outcome`; a claim it makes stands for the next scans."""
+    issued = issued_of(each, known.issued)
+    if issued is None:
+        never = known.issued[each.code.position].batch_id is None
+        return Result(Outcome.FORGED, reason="not_issued" if never else "gtin_mismatch")
+    unit = known.units[each.code.unit_id]
+    verdict = antifraud.judge(_facts(each, issued, unit, known))
+    standing = known.claims.get(unit.id)
+    yours = _is_yours(each, unit, standing)
+    result = Result(Outcome.AUTHENTIC, verdict=verdict, yours=yours)
+    if issued.blocked is not None:
+        result.outcome, result.reason = Outcome.VOIDED, issued.blocked
+        result.sentence = f"voided.{issued.blocked}"
+    elif not issued.active:
+        _judge_inactive(each, issued, known, result)
+    elif standing is not None:
+        _judge_claimed(each, standing, result)
+    else:
+        _judge_unclaimed(each, issued, known, result)
+    return result
+
+
+def _facts(each: Scan, issued: Issued, unit: UnitState, known: Known) -> Facts:
+    fix = previous = travelled = None
+    if each.location is not None:
+        fix = Fix(known.at, each.device, each.location.accuracy_m or 0.0)
+    if unit.last_fix_at is not None and unit.last_fix_cell is not None:
+        previous = Fix(unit.last_fix_at, unit.last_fix_device, unit.last_fix_accuracy_m or 0.0)
+        if each.location is not None:
+            lat, lng = h3.cell_to_latlng(unit.last_fix_cell)
+            travelled = distance_m(each.location.lat, each.location.lng, lat, lng)
+    relation = known.relations.get(each.scan_id)
+    member = None if each.member is None else known.members[each.member[0]]
+    return Facts(
+        at=known.at,
+        active=issued.active,
+        member_state=None if member is None else member.state,
+        fix=fix,
+        previous=previous,
+        travelled_m=travelled,
+        territory=None if relation is None else relation.standing.value,
+        territory_km=_outside_km(relation),
+        page=each.page,
+    )
+
+
+def _outside_km(relation: Relation | None) -> float | None:
+    if relation is None or relation.standing is not Standing.OUTSIDE or relation.distance_m is None:
+        return None
+    return relation.distance_m / 1000
+
+
+def _is_yours(each: Scan, unit: UnitState, standing: Claim | None) -> bool:
+    """Whether whoever scans is the one who was first: the claimant, or the first scan's member or device."""
+    if standing is not None:
+        return _same_person(each, standing.member_id, standing.device)
+    return unit.scan_count > 0 and _same_person(each, unit.first_member_id, unit.first_device)
+
+
+def _same_person(each: Scan, member_id: int | None, device: bytes | None) -> bool:
+    if each.member is not None and member_id is not None:
+        return each.member[0] == member_id
+    return each.device is not None and each.device == device
+
+
+def _pays(each: Scan, issued: Issued) -> bool:
+    """Whether this code carries the unit's reward: its only code, or the inner one of two."""
+    return not issued.paired or each.code.side == "inner"
+
+
+def _new_claim(each: Scan, issued: Issued, known: Known, *, state: str, reason: str | None) -> Claim:
+    assert each.member is not None
+    assert issued.gtin is not None
+    return Claim(
+        id=known.claim_ids.pop(),
+        brand_id=issued.brand_id,
+        unit_id=each.code.unit_id,
+        member_id=each.member[0],
+        scan_id=each.scan_id,
+        gtin=issued.gtin,
+        device=each.device,
+        state=state,
+        reason=reason,
+        at=known.at,
+    )
+
+
+def _judge_inactive(each: Scan, issued: Issued, known: Known, result: Result) -> None:
+    """Park the claim of an unclaimed unit; it is paid when its range is activated."""
+    result.outcome, result.reason = Outcome.INACTIVE, "inactive"
+    standing = known.claims.get(each.code.unit_id)
+    ours = each.member is not None and each.member[1] == issued.brand_id
+    refused = result.verdict is not None and result.verdict.decision is Decision.REFUSE
+    if standing is None and ours and not refused and _pays(each, issued):
+        result.claim = _new_claim(each, issued, known, state="pending", reason="inactive")
+        known.claims[each.code.unit_id] = standing = result.claim
+    kept = standing is not None and each.member is not None and standing.member_id == each.member[0]
+    result.sentence = "inactive.kept" if kept else "inactive"
+
+
+def _judge_claimed(each: Scan, standing: Claim, result: Result) -> None:
+    if _same_person(each, standing.member_id, standing.device):
+        result.outcome = Outcome.REPEAT
+        result.sentence = "repeat" if standing.state == "posted" else "repeat.pending"
+    else:
+        result.outcome, result.sentence = Outcome.TAKEN, "taken"
+
+
+def _judge_unclaimed(each: Scan, issued: Issued, known: Known, result: Result) -> None:
+    verdict = result.verdict
+    assert verdict is not None
+    if each.member is None:
+        result.sentence = "authentic" if _pays(each, issued) else "authentic.outer"
+    elif each.member[1] != issued.brand_id:
+        result.sentence = "authentic.other_brand"
+    elif not _pays(each, issued):
+        result.sentence = "authentic.outer"
+    elif verdict.decision is Decision.REFUSE:
+        result.outcome, result.reason, result.sentence = Outcome.REFUSED, verdict.reason, "refused"
+    elif verdict.decision is Decision.HOLD:
+        result.outcome, result.reason, result.sentence = Outcome.HELD, verdict.reason, "held"
+        result.claim = _new_claim(each, issued, known, state="pending", reason=verdict.reason)
+        known.claims[each.code.unit_id] = result.claim
+    else:
+        _award(each, issued, known, result)
+
+
+def _award(each: Scan, issued: Issued, known: Known, result: Result) -> None:
+    """Claim and award. A unit without a reward at present stays claimable for a later campaign."""
+    assert known.desk is not None
+    claim = _new_claim(each, issued, known, state="posted", reason=None)
+    award = known.desk.award(claim)
+    if not award.anything:
+        result.sentence = "authentic.nothing"
+        return
+    known.claims[each.code.unit_id] = claim
+    known.balances[claim.member_id] = known.balances.get(claim.member_id, 0) + award.points
+    result.outcome, result.claim, result.award = Outcome.AWARDED, claim, award
+    if award.prizes:
+        result.sentence = "awarded.prize"
+    else:
+        result.sentence = "awarded.nothing_won" if award.entered else "awarded"
