@@ -70,7 +70,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "位置帮助品牌了解商品流向哪里。不提供不影响您的任何权益。",
         "It tells the brand where its goods surface; refusing costs you nothing.",
     ),
-    "location.asking": ("正在获取位置…您可以不等，直接点击上面的按钮。", "Finding your place… you need not wait for it."),
+    "location.asking": ("正在获取位置…您可以不等，直接点按钮。", "Finding your place… you need not wait for it."),
     "location.shared": ("登记时将一并提供您的位置。", "Your place will be sent with your check-in."),
     "location.undo": ("不提供位置", "Do not send my place"),
     "location.refused": ("不提供位置，完全不影响领取。", "No place will be sent. It changes nothing for you."),

@@ -51,7 +51,7 @@ async def test_stranger_signs_in_takes_the_reward_and_sees_it_in_the_account(
 ):
     async with opened(chromium, java_script_enabled=javascript) as page:
         await sign_in(page, site, FIRST)
-        await page.get_by_role("button", name="签到并领取奖励").click()
+        await page.get_by_role("button", name="领取奖励").click()
         await expect(page.get_by_role("heading", name="奖励已到账")).to_be_visible()
         await expect(page.locator("strong", has_text="现金红包 8.88 元")).to_be_visible()
         assert page.url == (f"{site.url}/Q/{FIRST}" if javascript else f"{site.url}/scan")
@@ -171,7 +171,7 @@ async def test_location_is_asked_for_on_its_own_and_sent_with_the_scan(site: Sit
         await sign_in(page, site, FIRST)
         await expect(page.get_by_text("不提供不影响您的任何权益")).to_be_visible()
         await page.get_by_role("button", name="同时告诉品牌我的位置").click()
-        await expect(page.get_by_text("签到时将一并提供您的位置")).to_be_visible()
+        await expect(page.get_by_text("登记时将一并提供您的位置")).to_be_visible()
         await page.click(SCAN)
         await expect(page.get_by_role("heading", name="奖励已到账")).to_be_visible()
     assert site.ports.scans[0].location == {
@@ -206,7 +206,7 @@ async def test_location_from_wechats_browser_is_marked_as_such(site: Site, chrom
     async with opened(chromium, geolocation=place, permissions=["geolocation"], user_agent=agent) as page:
         await sign_in(page, site, FIRST)
         await page.get_by_role("button", name="同时告诉品牌我的位置").click()
-        await expect(page.get_by_text("签到时将一并提供您的位置")).to_be_visible()
+        await expect(page.get_by_text("登记时将一并提供您的位置")).to_be_visible()
         await page.click(SCAN)
         await expect(page.get_by_role("heading", name="奖励已到账")).to_be_visible()
     location = site.ports.scans[0].location

@@ -64,7 +64,7 @@ def test_landing_page_says_who_issued_the_code_and_that_it_was_never_scanned(sit
     with site.client() as client:
         page = client.get(f"/Q/{FIRST}")
     assert page.status_code == 200
-    for words in ("锦江酒业", "锦江特曲 52度 500毫升", "首次扫描", "7Q0Z AB12 CD34 EF56 GH78", "签到并领取奖励"):
+    for words in ("锦江酒业", "锦江特曲 52度 500毫升", "首次扫描", "7Q0Z AB12 CD34 EF56 GH78", "登录并领取奖励"):
         assert words in page.text
     assert site.ports.scans == []
 
