@@ -165,7 +165,7 @@ async def get(tx: Tx, name: str, *, brand_id: int | None = None) -> Batch:
     """
     batch = await _find(tx, "name = :name", name=name.strip().upper()) if name.isprintable() else None
     if batch is None or (brand_id is not None and batch.brand_id != brand_id):
-        raise NotFound(f"There is no batch {name!r}.")
+        raise NotFound(f"There is no batch {name!r}; `yima codes batches` names them.")
     return batch
 
 

@@ -137,7 +137,7 @@ async def _deliver(db: Database, vault: Vault, handlers: Mapping[str, Handler], 
         handler = handlers[row.kind]
         await handler(Message(kind=row.kind, key=row.key, body=body, brand_id=row.brand_id))
     except Exception as error:  # noqa: BLE001 (any failure of a receiver is recorded and tried again)
-        wait = timedelta(seconds=min(5 * 2**row.attempts, 6 * 3600))
+        wait = timedelta(seconds=5 * 2**row.attempts)
         reason = type(error).__name__  # an error's text may quote the body
         async with db.transaction() as tx:
             await tx.execute(_FAILED, {"id": row.id, "due_at": now() + wait, "error": reason, "most": ATTEMPTS_MAX})

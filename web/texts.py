@@ -86,8 +86,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "sign.phone": ("手机号", "Phone number"),
     "sign.send": ("发送验证码", "Send me a code"),
     "sign.consent": (
-        "点击即表示您同意加密保存此手机号，仅用于登录和发放奖励，您可随时要求删除。",
-        "By tapping you agree that we store this number, encrypted, for sign-in and rewards. Erased on request.",
+        "点击即表示您同意加密保存此手机号，仅用于登录和发放奖励。",
+        "By tapping you agree that we store this number, encrypted, for sign-in and rewards only.",
     ),
     "sign.code.title": ("输入验证码", "Enter the code"),
     "sign.code.sent": (

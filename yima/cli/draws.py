@@ -57,7 +57,7 @@ def _text(row: dict[str, Any]) -> str:
 def publish_draw(*, slug: str, file: Path, as_json: bool) -> None:
     """Publish a draw: its rules never change afterwards, and the commitment to its seed is fixed.
 
-    The rules' fields are those that `GET /api/v1/draws/NAME` shows of a published draw; it opens in the future.
+    The file is a rules document as README shows it, prizes in the order of their ids; it opens in the future.
     """
     rules = DrawRules.from_document(_read_json(file))
 
@@ -123,7 +123,7 @@ def prove_draw(*, name: str, out: Path | None, as_json: bool) -> None:
 def _read_json(file: Path) -> Any:  # noqa: ANN401 (JSON)
     try:
         if file.stat().st_size > PROOF_BYTES_MAX:
-            raise InvalidInput(f"{file} is larger than a proof can be.")
+            raise InvalidInput(f"{file} is larger than 4 GiB: no rules, and no proof, can be.")
         return json.loads(file.read_bytes())
     except OSError as error:
         raise InvalidInput(f"Cannot read {file}: {error.strerror}.") from error
