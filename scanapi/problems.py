@@ -53,6 +53,8 @@ def from_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes
 def _detail(error: HTTPException) -> str:
     """The framework's sentence, with the field and what is wrong with it where the body was invalid."""
     extra = error.extra if isinstance(error.extra, list) else []
+    if any(isinstance(e, dict) and e.get("message") == "'data'" for e in extra):  # the framework's way to say so
+        return "The request has no body: send a JSON object."
     fields = [f"{e.get('key') or 'body'}: {e.get('message')}" for e in extra if isinstance(e, dict)]
     return "; ".join(fields) or error.detail
 

@@ -575,3 +575,9 @@ async def test_a_servers_log_holds_no_code_no_phone_number_and_no_one_time_code(
     assert not re.search(r"\b[0-9A-HJKMNP-TV-Z]{20}\b", said)
     for line in said.splitlines():
         assert env == "dev" or json.loads(line), "production logs are JSON, line by line"
+
+
+async def test_an_empty_body_is_called_that(site: Site) -> None:
+    answer = await site.client.post("/api/v1/scans", content=b"", headers={"Content-Type": "application/json"})
+    assert answer.json()["detail"] == "The request has no body: send a JSON object."
+    assert answer.status_code == 400
