@@ -269,7 +269,9 @@ def _peer_database(url: URL) -> Iterator[URL]:
         connection.execute(text("DROP DATABASE IF EXISTS bench_peer"))
         connection.execute(text("CREATE DATABASE bench_peer"))
         yield url.set(database="bench_peer")
-        connection.execute(text("DROP DATABASE bench_peer WITH (FORCE)"))
+        connection.execute(
+            text("DROP DATABASE bench_peer")
+        )  # WITH (FORCE) may not end autovacuum, which this waits for
     engine.dispose()
 
 

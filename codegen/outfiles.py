@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kernel.errors import InvalidInput
+
+_PART = ".part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the name `path` when the block ends well, and vanishes when it does not.
 
     It lies in the same folder under a temporary name, is flushed to the disk, then renamed; a file that had
-    the name before stays untouched until then. Only its owner may read it: an unclaimed code is money.
+    the name before stays untouched until then. Only its owner may read it: an unclaimed code is money. What a
+    killed process left under a temporary name of this file is removed first.
 
     Args:
         path: The final name; its folder exists.
@@ -67,11 +72,32 @@ def _reserve(path: Path) -> tuple[int, Path]:
         raise InvalidInput(f"{path} is a folder, not a file to write.", path=str(path))
     if path.exists() and not path.is_file():  # a pipe or a device would be replaced by a file
         raise InvalidInput(f"{path} is no regular file.", path=str(path))
+    prefix = f".{path.name[:200]}."
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", suffix=".part", dir=path.parent)
+        _sweep(path.parent, prefix)
+        descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=_PART, dir=path.parent)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise InvalidInput(f"Cannot write in {path.parent}: {error.strerror}.", path=str(path)) from error
     return descriptor, Path(name)
+
+
+def _sweep(folder: Path, prefix: str) -> None:
+    """Remove parts whose writer is gone: a writer holds a lock on its part, which ends with it however it ends."""
+    for part in folder.glob(f"{glob.escape(prefix)}*{_PART}"):
+        try:
+            descriptor = os.open(part, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:  # gone meanwhile, or another user's: not ours to remove
+            continue
+        try:
+            # A part just made is not locked yet for a moment; an empty one holds no code.
+            if os.fstat(descriptor).st_size:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink(missing_ok=True)
+        except BlockingIOError:  # its writer lives
+            continue
+        finally:
+            os.close(descriptor)
 
 
 def probe_writable(path: Path) -> None:

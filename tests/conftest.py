@@ -11,10 +11,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from kernel import postgres
+from tests import databases
 from yima import migrate, runtime
 from yima.runtime import Runtime
 from yima.settings import Settings
@@ -32,25 +32,18 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("postgres")
     with postgres.attach(home) as attachment:
         url = attachment.endpoint.url("psycopg")
-        _execute(url, "CREATE DATABASE template_yima")
+        databases.execute(url, "CREATE DATABASE template_yima")
         migrate.upgrade(make_url(url).set(database="template_yima").render_as_string(hide_password=False))
         yield url
-
-
-def _execute(url: str, statement: str) -> None:
-    engine = create_engine(make_url(url), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
 
 
 @pytest.fixture
 def database_url(server_url: str) -> Iterator[str]:
     """A database of this test's own, whose schema Alembic built."""
     name = f"test_{next(_numbers)}"
-    _execute(server_url, f"CREATE DATABASE {name} TEMPLATE template_yima")
+    databases.execute(server_url, f"CREATE DATABASE {name} TEMPLATE template_yima")
     yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+    databases.drop(server_url, name)
 
 
 @pytest.fixture

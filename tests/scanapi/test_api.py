@@ -26,13 +26,13 @@ import pytest
 import structlog
 import uvicorn
 from itsdangerous import TimestampSigner
-from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from campaigns import draws
 from kernel.clock import now
 from members import ledger, people
 from members.tokens import LIFE_DAYS, Tokens
+from tests.databases import drop, execute
 from tests.world import GTIN, World
 from traceability import catalogue
 from yima import asgi, runtime, worker
@@ -72,18 +72,11 @@ class Site:
         return read_development_codes(self.settings)
 
 
-def execute(url: str, statement: str) -> None:
-    engine = create_engine(make_url(url), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
-
-
 @pytest.fixture(scope="module")
 def site_url(server_url: str) -> Iterator[str]:
     execute(server_url, "CREATE DATABASE test_api TEMPLATE template_yima")
     yield make_url(server_url).set(database="test_api").render_as_string(hide_password=False)
-    execute(server_url, "DROP DATABASE test_api WITH (FORCE)")
+    drop(server_url, "test_api")
 
 
 @pytest.fixture(scope="module")

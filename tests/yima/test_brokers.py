@@ -23,11 +23,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from celery import Celery
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from kernel import outbox, tasks
 from kernel.outbox import Message
+from tests.databases import drop, execute
 from tests.yima.conftest import Home, free_port
 from yima import asgi, broker, runtime, worker
 from yima import settings as settings_module
@@ -155,7 +156,7 @@ async def site(
     execute(server_url, f"CREATE DATABASE {name} TEMPLATE template_yima")
     brokers = {"database": lambda _: contextlib.nullcontext(None), "redis": redis, "rabbitmq": rabbitmq}
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(execute, server_url, f"DROP DATABASE {name} WITH (FORCE)")
+        stack.callback(drop, server_url, name)
         address = stack.enter_context(brokers[request.param](folder))
         environment = Home(folder / "home").environment(
             YIMA_DATABASE_URL=url,
@@ -171,13 +172,6 @@ async def site(
         celery = broker.make_app(settings, url)
         stack.callback(celery.close)
         yield Site(opened, celery)
-
-
-def execute(url: str, statement: str) -> None:
-    engine = create_engine(make_url(url), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
 
 
 async def test_a_task_that_a_message_tells_of_is_done(site: Site) -> None:
