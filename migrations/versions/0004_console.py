@@ -1,0 +1,10 @@
+"""Console: settings of a brand, versions of what people edit."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
