@@ -18,7 +18,8 @@ import msgspec
 from sqlalchemy import text
 
 from campaigns import fairness, proofs
-from campaigns.rules import DrawRules, rules_hash
+from campaigns.documents import rules_hash
+from campaigns.rules import DrawRules
 from kernel import audit, ids
 from kernel.clock import now
 from kernel.crypto import Vault

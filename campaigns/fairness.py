@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from campaigns.rules import WHOLE_PPB, DrawRules, describe
+from campaigns.documents import describe
+from campaigns.rules import WHOLE_PPB, DrawRules
 from kernel.errors import InvalidInput
 
 SEED_BYTES: Final = 32

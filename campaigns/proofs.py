@@ -26,8 +26,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from campaigns.documents import describe, parse_time, rules_hash, time_text
 from campaigns.fairness import NUMBER_MAX, Roller, commitment, decide, entrant_tag, genesis, link
-from campaigns.rules import DrawRules, describe, parse_time, rules_hash, time_text
+from campaigns.rules import DrawRules
 from kernel.errors import InvalidInput
 
 PROOF_FORMAT: Final = "yima-draw-proof-1"

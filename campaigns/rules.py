@@ -9,18 +9,26 @@ afterwards. Whoever holds the document computes the same hash with any RFC 8785 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate
-from typing import Any, Final, Literal, NoReturn
+from typing import Final, Literal
 from uuid import UUID
 
-from kernel.errors import InvalidInput
+from campaigns.documents import (
+    EXACT_INT_MAX,
+    describe,
+    parse_time,
+    refuse,
+    require_fields,
+    require_gtin,
+    require_int,
+    require_list,
+    require_name,
+    require_time,
+    time_text,
+)
 
 RULES_FORMAT: Final = "yima-draw-rules-1"
 WHOLE_PPB: Final = 1_000_000_000
@@ -36,13 +44,6 @@ STOCK_MAX: Final = 1_000_000_000
 GTINS_MAX: Final = 10_000
 SHARDS_MAX: Final = 64
 ENTRIES_PER_PERSON_MAX: Final = 1_000_000
-NAME_CHARACTERS_MAX: Final = 80
-EXACT_INT_MAX: Final = 2**53 - 1
-"""The largest integer that every JSON reader keeps exactly (RFC 8785 §3.2.2.3, RFC 7493 §2.2)."""
-NESTING_MAX: Final = 16
-
-_GTIN: Final = re.compile(r"[0-9]{14}")
-_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z")
 
 Currency = Literal["spendable", "qualifying"]
 
@@ -76,19 +77,19 @@ class EarningRule:
 
     def __post_init__(self) -> None:
         where = f"earning rule {describe(self.id)}"
-        _require_int(where, "id", self.id, 1, EXACT_INT_MAX)
-        _require_int(where, "version", self.version, 1, EXACT_INT_MAX)
+        require_int(where, "id", self.id, 1, EXACT_INT_MAX)
+        require_int(where, "version", self.version, 1, EXACT_INT_MAX)
         if self.gtin is not None:
-            _require_gtin(where, "gtin", self.gtin)
-        _require_int(where, "points", self.points, 0, CLAIM_POINTS_MAX)
-        _require_int(where, "qualifying", self.qualifying, 0, CLAIM_POINTS_MAX)
+            require_gtin(where, "gtin", self.gtin)
+        require_int(where, "points", self.points, 0, CLAIM_POINTS_MAX)
+        require_int(where, "qualifying", self.qualifying, 0, CLAIM_POINTS_MAX)
         if self.expires_after_days is not None:
-            _require_int(where, "expires_after_days", self.expires_after_days, 1, EXPIRY_DAYS_MAX)
-        _require_time(where, "active_from", self.active_from)
+            require_int(where, "expires_after_days", self.expires_after_days, 1, EXPIRY_DAYS_MAX)
+        require_time(where, "active_from", self.active_from)
         if self.active_until is not None:
-            _require_time(where, "active_until", self.active_until)
+            require_time(where, "active_until", self.active_until)
             if self.active_until <= self.active_from:
-                _refuse(where, "active_until", "must be later than active_from")
+                refuse(where, "active_until", "must be later than active_from")
 
     def applies(self, facts: ClaimFacts) -> bool:
         """Tell whether the claim is of this rule's product and within its time."""
@@ -175,12 +176,12 @@ class PrizeRule:
 
     def __post_init__(self) -> None:
         where = f"prize {describe(self.id)}"
-        _require_int(where, "id", self.id, 1, PRIZE_ID_MAX)
-        _require_name(where, "name_zh", self.name_zh)
-        _require_name(where, "name_en", self.name_en)
-        _require_int(where, "weight_ppb", self.weight_ppb, 0, WHOLE_PPB)
-        _require_int(where, "stock", self.stock, 1, STOCK_MAX)
-        _require_int(where, "value_cents", self.value_cents, 0, PRIZE_VALUE_CENTS_MAX)
+        require_int(where, "id", self.id, 1, PRIZE_ID_MAX)
+        require_name(where, "name_zh", self.name_zh)
+        require_name(where, "name_en", self.name_en)
+        require_int(where, "weight_ppb", self.weight_ppb, 0, WHOLE_PPB)
+        require_int(where, "stock", self.stock, 1, STOCK_MAX)
+        require_int(where, "value_cents", self.value_cents, 0, PRIZE_VALUE_CENTS_MAX)
 
     @property
     def odds(self) -> str:
@@ -228,14 +229,14 @@ class DrawRules:
 
     def __post_init__(self) -> None:
         where = "draw rules"
-        _require_name(where, "name_zh", self.name_zh)
-        _require_name(where, "name_en", self.name_en)
+        require_name(where, "name_zh", self.name_zh)
+        require_name(where, "name_en", self.name_en)
         self._require_products(where)
         self._require_prizes(where)
-        _require_time(where, "opens_at", self.opens_at)
-        _require_time(where, "closes_at", self.closes_at)
+        require_time(where, "opens_at", self.opens_at)
+        require_time(where, "closes_at", self.closes_at)
         if self.opens_at >= self.closes_at:
-            _refuse(where, "closes_at", "must be later than opens_at")
+            refuse(where, "closes_at", "must be later than opens_at")
         self._require_person_limits(where)
         self._require_fallback(where)
         self._require_attainable()
@@ -247,29 +248,29 @@ class DrawRules:
 
     def _require_products(self, where: str) -> None:
         if len(self.gtins) > GTINS_MAX:
-            _refuse(where, "gtins", f"may name at most {GTINS_MAX:,} products, not {len(self.gtins):,}")
+            refuse(where, "gtins", f"may name at most {GTINS_MAX:,} products, not {len(self.gtins):,}")
         for gtin in self.gtins:
-            _require_gtin(where, "gtins", gtin)
+            require_gtin(where, "gtins", gtin)
         if len(set(self.gtins)) < len(self.gtins):
-            _refuse(where, "gtins", "names a product twice")
+            refuse(where, "gtins", "names a product twice")
 
     def _require_prizes(self, where: str) -> None:
         if not 1 <= len(self.prizes) <= PRIZES_MAX:
-            _refuse(where, "prizes", f"must hold 1 to {PRIZES_MAX} prizes, not {len(self.prizes):,}")
+            refuse(where, "prizes", f"must hold 1 to {PRIZES_MAX} prizes, not {len(self.prizes):,}")
         if len({prize.id for prize in self.prizes}) < len(self.prizes):
-            _refuse(where, "prizes", "holds two prizes of the same id")
+            refuse(where, "prizes", "holds two prizes of the same id")
         total_ppb = sum(prize.weight_ppb for prize in self.prizes)
         if total_ppb > WHOLE_PPB:
-            _refuse(where, "prizes", f"weight_ppb adds up to {total_ppb:,}, more than {WHOLE_PPB:,}")
+            refuse(where, "prizes", f"weight_ppb adds up to {total_ppb:,}, more than {WHOLE_PPB:,}")
 
     def _require_person_limits(self, where: str) -> None:
         whole, daily = self.entries_per_person, self.entries_per_person_per_day
         if whole is not None:
-            _require_int(where, "entries_per_person", whole, 1, ENTRIES_PER_PERSON_MAX)
+            require_int(where, "entries_per_person", whole, 1, ENTRIES_PER_PERSON_MAX)
         if daily is not None:
-            _require_int(where, "entries_per_person_per_day", daily, 1, ENTRIES_PER_PERSON_MAX)
+            require_int(where, "entries_per_person_per_day", daily, 1, ENTRIES_PER_PERSON_MAX)
         if whole is not None and daily is not None and daily > whole:
-            _refuse(where, "entries_per_person_per_day", "must not exceed entries_per_person")
+            refuse(where, "entries_per_person_per_day", "must not exceed entries_per_person")
 
     def _require_fallback(self, where: str) -> None:
         fallback = self.when_stock_ends
@@ -278,22 +279,22 @@ class DrawRules:
         # Not isinstance: True is an int, and 3.0 is among {3}.
         if type(fallback) is not int or fallback not in {prize.id for prize in self.prizes}:
             problem = f'must be "nothing" or the id of one of the prizes, not {describe(fallback)}'
-            _refuse(where, "when_stock_ends", problem)
+            refuse(where, "when_stock_ends", problem)
         if len(self.prizes) == 1:
-            _refuse(where, "when_stock_ends", "names the only prize, which cannot stand in for itself")
+            refuse(where, "when_stock_ends", "names the only prize, which cannot stand in for itself")
 
     def _require_attainable(self) -> None:
         for prize in self.prizes:
             # A prize that nobody can ever win is false promotion.
             if prize.weight_ppb == 0 and prize.id != self.when_stock_ends:
-                _refuse(f"prize {prize.id}", "weight_ppb", "must be at least 1 but for the fallback prize")
+                refuse(f"prize {prize.id}", "weight_ppb", "must be at least 1 but for the fallback prize")
 
     def _require_shards(self, where: str) -> None:
-        _require_int(where, "shards", self.shards, 1, SHARDS_MAX)
+        require_int(where, "shards", self.shards, 1, SHARDS_MAX)
         for prize in self.prizes:
             # Else the published odds would be false in a shard that has none from the start.
             if prize.stock < self.shards:
-                _refuse(f"prize {prize.id}", "stock", f"must be at least 1 for each of {self.shards} shards")
+                refuse(f"prize {prize.id}", "stock", f"must be at least 1 for each of {self.shards} shards")
 
     @property
     def odds(self) -> dict[int, str]:
@@ -320,7 +321,7 @@ class DrawRules:
         Raises:
             InvalidInput: There is no such shard.
         """
-        _require_int("draw", "shard", shard, 0, self.shards - 1)
+        require_int("draw", "shard", shard, 0, self.shards - 1)
         return {prize.id: prize.stock // self.shards + (shard < prize.stock % self.shards) for prize in self.prizes}
 
     def to_document(self) -> dict[str, object]:
@@ -349,21 +350,21 @@ class DrawRules:
         Raises:
             InvalidInput: The document is no valid rules document; the sentence names the field.
         """
-        published = _require_fields("draw rules", document, _RULES_FIELDS)
+        published = require_fields("draw rules", document, _RULES_FIELDS)
         if published["format"] != RULES_FORMAT:
-            _refuse("draw rules", "format", f"must be {RULES_FORMAT}, not {describe(published['format'])}")
+            refuse("draw rules", "format", f"must be {RULES_FORMAT}, not {describe(published['format'])}")
         given = {name: value for name, value in published.items() if name != "format"}
-        given["gtins"] = tuple(_require_list("draw rules", "gtins", given["gtins"]))
+        given["gtins"] = tuple(require_list("draw rules", "gtins", given["gtins"]))
         given["prizes"] = tuple(
-            PrizeRule(**_require_fields(f"draw rules, prizes[{index}]", prize, _PRIZE_FIELDS))
-            for index, prize in enumerate(_require_list("draw rules", "prizes", given["prizes"]))
+            PrizeRule(**require_fields(f"draw rules, prizes[{index}]", prize, _PRIZE_FIELDS))
+            for index, prize in enumerate(require_list("draw rules", "prizes", given["prizes"]))
         )
         for name in ("opens_at", "closes_at"):
             given[name] = parse_time(f"draw rules, {name}", given[name])
         rules = cls(**given)
         for name, value in rules.to_document().items():
             if value != published[name]:
-                _refuse("draw rules", name, "is not in its canonical order or form")
+                refuse("draw rules", name, "is not in its canonical order or form")
         return rules
 
 
@@ -371,139 +372,7 @@ _PRIZE_FIELDS: Final = tuple(entry.name for entry in fields(PrizeRule))
 _RULES_FIELDS: Final = ("format", *(entry.name for entry in fields(DrawRules) if entry.init))
 
 
-def canonical(document: object) -> bytes:
-    """Write a JSON value in its one canonical form (RFC 8785, restricted to integers).
-
-    Keys in order of their UTF-16 code units, no white space, the shortest escapes, UTF-8.
-
-    Raises:
-        InvalidInput: The value has no such form: a fraction, an integer beyond 2^53 − 1, a key that is no
-            string, half a surrogate pair, or nesting deeper than 16.
-    """
-    text = json.dumps(_arrange(document, 0), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInput("document: a text holds half a surrogate pair") from error
-
-
-def rules_hash(document: object) -> str:
-    """Give the SHA-256 of a rules document's canonical form, in hex: what is published before opening."""
-    return hashlib.sha256(canonical(document)).hexdigest()
-
-
 def percent(weight_ppb: int) -> str:
     """Write parts per billion as per cent, exactly and without trailing zeros: 1 is `0.0000001%`."""
     whole, fraction = divmod(weight_ppb, WHOLE_PPB // 100)
     return f"{whole}.{fraction:07}".rstrip("0").rstrip(".") + "%"
-
-
-def time_text(at: datetime) -> str:
-    """Write a moment as RFC 3339 in UTC, with microseconds only where there are any."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def parse_time(where: str, value: object) -> datetime:
-    """Read what `time_text` wrote.
-
-    Args:
-        where: Names the field in the error.
-        value: Any JSON value.
-
-    Raises:
-        InvalidInput: It is something else.
-    """
-    sentence = f"{where}: must be a UTC time such as 2026-05-03T00:00:00Z, not {describe(value)}"
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise InvalidInput(sentence)
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError as error:  # the 30th of February
-        raise InvalidInput(sentence) from error
-
-
-def describe(value: object) -> str:
-    """Show any value in an error's sentence: short, printable, and never an error itself."""
-    match value:
-        case None | bool():
-            text = json.dumps(value)
-        case int():
-            text = str(value) if abs(value) <= 2**64 else "a number far out of range"
-        case float():
-            text = f"the fraction {value!r}"
-        case str():
-            text = repr(value) if len(value) <= 80 else f"{value[:80]!r}… ({len(value):,} characters)"
-        case dict():
-            text = "an object"
-        case _:
-            text = f"a {type(value).__name__}"
-    return text
-
-
-def _arrange(value: object, depth: int) -> object:
-    """Sort the keys of all objects; refuse what has no canonical form."""
-    if depth > NESTING_MAX:
-        raise InvalidInput(f"document: nested deeper than {NESTING_MAX}")
-    match value:
-        case None | bool() | str():
-            return value
-        case int() if abs(value) <= EXACT_INT_MAX:
-            return value
-        case list() | tuple():
-            return [_arrange(item, depth + 1) for item in value]
-        case dict():
-            if not all(isinstance(key, str) for key in value):
-                raise InvalidInput("document: every key must be a text")
-            # Not Python's own order, which differs beyond the Basic Multilingual Plane (RFC 8785 §3.2.3).
-            keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
-            return {key: _arrange(value[key], depth + 1) for key in keys}
-        case _:
-            raise InvalidInput(f"document: {describe(value)} has no canonical form")
-
-
-def _refuse(where: str, name: str, problem: str) -> NoReturn:
-    raise InvalidInput(f"{where}, {name}: {problem}", field=name)
-
-
-def _require_int(where: str, name: str, value: object, lowest: int, highest: int) -> None:
-    # True and 1.0 equal 1 in Python, but not in the published document.
-    if type(value) is not int or not lowest <= value <= highest:
-        _refuse(where, name, f"must be an integer from {lowest:,} to {highest:,}, not {describe(value)}")
-
-
-def _require_gtin(where: str, name: str, value: object) -> None:
-    if not isinstance(value, str) or not _GTIN.fullmatch(value):
-        _refuse(where, name, f"must be a GTIN of 14 digits, not {describe(value)}")
-
-
-def _require_name(where: str, name: str, value: object) -> None:
-    if not isinstance(value, str) or not value.strip() or len(value) > NAME_CHARACTERS_MAX:
-        _refuse(where, name, f"must be a text of 1 to {NAME_CHARACTERS_MAX} characters, not {describe(value)}")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
-        _refuse(where, name, "must not hold control characters or half a surrogate pair")
-
-
-def _require_time(where: str, name: str, value: object) -> None:
-    if not isinstance(value, datetime) or value.utcoffset() is None:
-        _refuse(where, name, f"must be a time with its time zone, not {describe(value)}")
-    if not 1970 <= value.year < 9999:  # another time zone's clock must still be able to show it
-        _refuse(where, name, f"must lie between the years 1970 and 9998, not in {value.year}")
-
-
-def _require_list(where: str, name: str, value: object) -> list[Any]:
-    if not isinstance(value, list):
-        _refuse(where, name, f"must be a list, not {describe(value)}")
-    return value
-
-
-def _require_fields(where: str, value: object, names: tuple[str, ...]) -> dict[str, Any]:
-    """Copy an object that has exactly the fields named."""
-    if not isinstance(value, dict):
-        raise InvalidInput(f"{where}: must be an object, not {describe(value)}")
-    for name in names:
-        if name not in value:
-            _refuse(where, name, "is missing")
-    for name in value:
-        if name not in names:
-            _refuse(where, describe(name), "is not a field of this format")
-    return dict(value)

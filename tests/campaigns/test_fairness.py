@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns import fairness
+from campaigns.documents import canonical, rules_hash
 from campaigns.fairness import (
     NUMBER_MAX,
     ROLL_LIMIT,
@@ -27,7 +28,7 @@ from campaigns.fairness import (
     pick,
     roll,
 )
-from campaigns.rules import DrawRules, PrizeRule, canonical, rules_hash
+from campaigns.rules import DrawRules, PrizeRule
 from kernel.errors import InvalidInput
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text(encoding="utf-8"))

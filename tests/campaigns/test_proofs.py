@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.documents import rules_hash
 from campaigns.fairness import Roller, commitment, decide, entrant_tag, genesis, link
 from campaigns.proofs import ShardLog, build, receipt_matches, verify
-from campaigns.rules import DrawRules, PrizeRule, rules_hash
+from campaigns.rules import DrawRules, PrizeRule
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text(encoding="utf-8"))
 OPENS = datetime(2026, 5, 1, tzinfo=UTC)

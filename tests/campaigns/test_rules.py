@@ -9,17 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.documents import canonical, describe, rules_hash
 from campaigns.rules import (
     ClaimFacts,
     DrawRules,
     Earning,
     EarningRule,
     PrizeRule,
-    canonical,
-    describe,
     earn,
     percent,
-    rules_hash,
 )
 from kernel.errors import InvalidInput
 
