@@ -13,6 +13,7 @@ help: ## Show this list
 setup: .venv/.setup ## Install everything that running needs: venv, packages, libzbar, front end, map data
 	@$(PY) frontend/build.py
 	@$(PY) -m traceability.region_build
+	@$(PY) -m web.basemap_build
 
 .venv/.setup: requirements/setup.txt pyproject.toml scripts/system.sh
 	@scripts/system.sh run
@@ -56,4 +57,4 @@ lock: ## Write the lock files anew from pyproject.toml
 	@requirements/lock.sh
 
 clean: ## Remove what was built; leaves the data in .yima alone
-	@rm -rf .venv web/static/dist traceability/data frontend/node_modules .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf .venv web/static/dist web/static/basemap traceability/data frontend/node_modules .mypy_cache .ruff_cache .pytest_cache

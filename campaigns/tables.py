@@ -144,4 +144,5 @@ prize_award = Table(
     ),
     UniqueConstraint("draw_id", "shard", "number"),
     Index("ix_prize_award_member_id", "member_id"),
+    Index("ix_prize_award_brand_id_at", "brand_id", "at", "id"),
 )

@@ -175,12 +175,40 @@ async def list_of(tx: Tx, *, brand_id: int) -> list[Batch]:
     return [Batch(*row) for row in await tx.execute(query, {"brand": brand_id})]
 
 
-async def finish(tx: Tx, batch: Batch, *, sha256: str, actor: str) -> None:
-    """Note that the code package was written, and by whom it was taken."""
+async def count_by_gtin(tx: Tx, *, brand_id: int) -> dict[str, int]:
+    """How many batches the brand has ordered of each product."""
+    rows = await tx.execute(
+        text("SELECT gtin, count(*) FROM batch WHERE brand_id = :brand GROUP BY gtin"), {"brand": brand_id}
+    )
+    return {gtin: count for gtin, count in rows}  # noqa: C416 (rows are no tuples)
+
+
+async def search(tx: Tx, *, brand_id: int, gtin: str, before: int | None, limit: int) -> list[Batch]:
+    """Some of the brand's batches, newest first.
+
+    Args:
+        tx: the transaction.
+        brand_id: whose.
+        gtin: of this product; empty for all.
+        before: id of the batch after which to go on; None for the first page.
+        limit: at most so many.
+    """
+    query = text(f"""
+        SELECT {_COLUMNS} FROM batch
+        WHERE brand_id = :brand AND (:gtin = '' OR gtin = :gtin) AND id < coalesce(:before, 9223372036854775807)
+        ORDER BY id DESC LIMIT :limit""")  # noqa: S608 (a constant)
+    rows = await tx.execute(query, {"brand": brand_id, "gtin": gtin, "before": before, "limit": limit})
+    return [Batch(*row) for row in rows]
+
+
+async def finish(tx: Tx, batch: Batch, *, sha256: str, actor: str | None) -> None:
+    """Note that the code package was written, and by whom it was taken; None where nobody has it yet."""
     await tx.execute(
         text("UPDATE batch SET state = 'ready', sha256 = :sha256, ready_at = now() WHERE id = :id"),
         {"sha256": sha256, "id": batch.id},
     )
+    if actor is None:
+        return
     await tx.execute(
         text("""
             INSERT INTO package_download (brand_id, batch_id, actor, lines, sha256)

@@ -42,6 +42,11 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(path.name + ".manifest.json")
 
 
+def path_in(folder: Path, batch: Batch) -> Path:
+    """Where the package of a batch lies that the worker wrote for the console."""
+    return folder / f"{batch.name}.txt"
+
+
 def write(
     path: Path,
     batch: Batch,

@@ -21,6 +21,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import INT8RANGE, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import UUID as PgUuid
 
 from kernel.db import metadata
 
@@ -59,6 +60,8 @@ batch = Table(
     Column("sha256", String(64)),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("ready_at", DateTime(timezone=True)),
+    # the worker's task that writes the code package, where the console ordered it
+    Column("package_task", PgUuid),
     CheckConstraint("count BETWEEN 1 AND 1000000000", name="count"),
     CheckConstraint("form IN ('short', 'gs1')", name="form"),
     CheckConstraint("state IN ('ordered', 'ready', 'failed')", name="state"),
@@ -95,4 +98,6 @@ package_download = Table(
     Column("actor", String(80), nullable=False),
     Column("lines", Integer, nullable=False),
     Column("sha256", String(64), nullable=False),
+    Column("file", String(80)),
+    Column("address_sealed", LargeBinary),
 )

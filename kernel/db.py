@@ -5,16 +5,21 @@ Inner functions take a `Tx` and never commit (DESIGN §2.8). All SQL is PostgreS
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import MetaData, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
+
+log = structlog.get_logger(__name__)
 
 Tx = AsyncConnection
 """A database transaction that is open; whoever opened it commits it."""
@@ -31,6 +36,8 @@ metadata = MetaData(
 
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+SLOW_STATEMENT_S = 1.0
+STATEMENT_CHARS_SHOWN = 80
 
 
 # Raised by our own triggers, whose sentence holds no value.
@@ -57,6 +64,20 @@ def _forget_values(context: ExceptionContext) -> None:
     error.args = (said, *error.args[1:])
     driver.__cause__ = driver.__context__ = None
     error.__context__ = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """Connections: how many there may be, how many are in use, how many transactions wait for one."""
+
+    size: int
+    in_use: int
+    waiting: int
+
+
+def name_of(statement: str) -> str:
+    """The beginning of a statement; values are always bound, so that its text holds none."""
+    return " ".join(statement.split())[:STATEMENT_CHARS_SHOWN]
 
 
 class Database:
@@ -89,17 +110,45 @@ class Database:
             **options,
         )
         self.statements = 0
-        event.listen(self._engine.sync_engine, "before_cursor_execute", self._count)
+        self.slow_statements = 0
+        self._waiting = 0
+        event.listen(self._engine.sync_engine, "before_cursor_execute", self._begin)
+        event.listen(self._engine.sync_engine, "after_cursor_execute", self._end)
         event.listen(self._engine.sync_engine, "handle_error", _forget_values)
 
-    def _count(self, *_: object) -> None:
+    def _begin(self, _: object, __: object, ___: str, ____: object, context: Any, _____: bool) -> None:  # noqa: ANN401 (SQLAlchemy's signature)
         self.statements += 1
+        context.began = time.perf_counter()
+
+    def _end(self, _: object, __: object, statement: str, ____: object, context: Any, _____: bool) -> None:  # noqa: ANN401 (SQLAlchemy's signature)
+        took_s = time.perf_counter() - context.began
+        if took_s >= SLOW_STATEMENT_S:
+            self.slow_statements += 1
+            log.warning("statement.slow", statement=name_of(statement), ms=round(took_s * 1000))
+
+    def listen(self, name: str, listener: Callable[..., None]) -> None:
+        """Listen to an event of the engine (SQLAlchemy's name for it), such as each statement's begin and end."""
+        event.listen(self._engine.sync_engine, name, listener)
+
+    @property
+    def pool(self) -> PoolFigures:
+        """The pool now."""
+        pool = self._engine.sync_engine.pool
+        if not isinstance(pool, QueuePool):
+            return PoolFigures(0, 0, self._waiting)
+        return PoolFigures(pool.size(), pool.checkedout(), self._waiting)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """Open a transaction; commit when the block ends, roll back when it raises."""
-        async with self._engine.begin() as tx:
-            yield tx
+        async with AsyncExitStack() as stack:
+            self._waiting += 1
+            try:
+                tx = await stack.enter_async_context(self._engine.connect())
+            finally:
+                self._waiting -= 1
+            async with tx.begin():
+                yield tx
 
     async def ping(self) -> None:
         """Raise unless the database answers."""

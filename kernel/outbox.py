@@ -31,6 +31,7 @@ from sqlalchemy.dialects.postgresql import insert
 from kernel.clock import now
 from kernel.crypto import Vault
 from kernel.db import Database, Tx, metadata
+from kernel.requests import REQUEST_ID_CHARS_MAX, request_id, working_for
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,9 @@ outbox_message = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("delivered_at", DateTime(timezone=True)),
     Column("last_error", String(300)),
+    Column("request_id", String(REQUEST_ID_CHARS_MAX)),
     Index("ix_outbox_message_due", "due_at", postgresql_where=text("state = 'due'")),
+    Index("ix_outbox_message_dead", "id", postgresql_where=text("state = 'dead'")),
 )
 
 
@@ -71,6 +74,10 @@ Handler = Callable[[Message], Awaitable[None]]
 """Delivers one message, or raises; it runs outside any transaction."""
 
 
+class Undeliverable(Exception):
+    """Raised by a handler when the receiver has refused for good: trying again is pointless."""
+
+
 async def put(tx: Tx, vault: Vault, messages: Sequence[Message]) -> None:
     """Add messages to the outbox in the caller's transaction; a key already there is not added again."""
     if not messages:
@@ -81,6 +88,7 @@ async def put(tx: Tx, vault: Vault, messages: Sequence[Message]) -> None:
             "kind": message.kind,
             "key": message.key,
             "sealed": vault.seal(message.body, f"outbox/{message.key}"),
+            "request_id": request_id.get(),
         }
         for message in messages
     ]
@@ -92,7 +100,7 @@ _TAKE = text("""
     WHERE id IN (
         SELECT id FROM outbox_message WHERE state = 'due' AND due_at <= now()
         ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED)
-    RETURNING id, kind, key, sealed, brand_id, attempts
+    RETURNING id, kind, key, sealed, brand_id, attempts, request_id
 """)
 _RENEW = text("""
     UPDATE outbox_message SET due_at = now() + make_interval(secs => :lease_s)
@@ -110,7 +118,8 @@ async def relay(db: Database, vault: Vault, handlers: Mapping[str, Handler]) -> 
     """Deliver what is due, each message under a lease so that several relays share the work.
 
     Returns:
-        Counts: `sent`, `failed` (to be tried again, later each time) and `dead` (given up after 12 attempts).
+        Counts: `sent`, `failed` (to be tried again, later each time) and `dead` (given up after 12 attempts, or
+        refused for good).
     """
     counts = {"sent": 0, "failed": 0, "dead": 0}
     while True:
@@ -118,7 +127,8 @@ async def relay(db: Database, vault: Vault, handlers: Mapping[str, Handler]) -> 
             taken = (await tx.execute(_TAKE, {"lease_s": LEASE_S, "most": BATCH_MAX})).all()
         for row in taken:
             if await _still_ours(db, row):
-                counts[await _deliver(db, vault, handlers, row)] += 1
+                with working_for(row.request_id):
+                    counts[await _deliver(db, vault, handlers, row)] += 1
         if len(taken) < BATCH_MAX:
             return counts
 
@@ -139,9 +149,10 @@ async def _deliver(db: Database, vault: Vault, handlers: Mapping[str, Handler], 
     except Exception as error:  # noqa: BLE001 (any failure of a receiver is recorded and tried again)
         wait = timedelta(seconds=5 * 2**row.attempts)
         reason = type(error).__name__  # an error's text may quote the body
+        most = row.attempts if isinstance(error, Undeliverable) else ATTEMPTS_MAX
         async with db.transaction() as tx:
-            await tx.execute(_FAILED, {"id": row.id, "due_at": now() + wait, "error": reason, "most": ATTEMPTS_MAX})
-        outcome = "dead" if row.attempts >= ATTEMPTS_MAX else "failed"
+            await tx.execute(_FAILED, {"id": row.id, "due_at": now() + wait, "error": reason, "most": most})
+        outcome = "dead" if row.attempts >= most else "failed"
         log.warning("outbox.undelivered", kind=row.kind, message=row.id, attempts=row.attempts, error=reason)
         return outcome
     async with db.transaction() as tx:

@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import UUID as PgUuid
 
 from kernel.db import Database, Tx, metadata
 from kernel.errors import NotFound, YimaError
+from kernel.requests import REQUEST_ID_CHARS_MAX, request_id, working_for
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,9 @@ task = Table(
     Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("finished_at", DateTime(timezone=True)),
+    Column("request_id", String(REQUEST_ID_CHARS_MAX)),
     Index("ix_task_due", "due_at", postgresql_where=text("state IN ('queued', 'running')")),
+    Index("ix_task_failed", "id", postgresql_where=text("state = 'failed'")),
 )
 
 
@@ -97,8 +100,16 @@ async def submit(tx: Tx, kind: str, args: Mapping[str, Any], *, brand_id: int | 
     """Record a task in the caller's transaction; wake a worker after the commit, or leave it to the sweep."""
     task_id = uuid4()
     await tx.execute(
-        text("INSERT INTO task (id, brand_id, kind, args) VALUES (:id, :brand_id, :kind, CAST(:args AS jsonb))"),
-        {"id": task_id, "brand_id": brand_id, "kind": kind, "args": json.dumps(dict(args))},
+        text("""
+            INSERT INTO task (id, brand_id, kind, args, request_id)
+            VALUES (:id, :brand_id, :kind, CAST(:args AS jsonb), :request_id)"""),
+        {
+            "id": task_id,
+            "brand_id": brand_id,
+            "kind": kind,
+            "args": json.dumps(dict(args)),
+            "request_id": request_id.get(),
+        },
     )
     return task_id
 
@@ -119,7 +130,7 @@ _CLAIM = text("""
     UPDATE task SET state = 'running', attempts = attempts + 1, due_at = now() + make_interval(secs => :lease_s)
     WHERE id = (SELECT id FROM task WHERE id = :id AND state IN ('queued', 'running') AND due_at <= now()
                 FOR UPDATE SKIP LOCKED)
-    RETURNING kind, args, attempts
+    RETURNING kind, args, attempts, request_id
 """)
 _GIVE_UP = text("""
     UPDATE task SET state = 'failed', finished_at = now(),
@@ -148,6 +159,11 @@ async def run(db: Database, task_id: UUID, functions: Mapping[str, TaskFunction]
         row = (await tx.execute(_CLAIM, {"id": task_id, "lease_s": LEASE_S})).one_or_none()
     if row is None:
         return "taken"
+    with working_for(row.request_id):
+        return await _attempt(db, task_id, row, functions)
+
+
+async def _attempt(db: Database, task_id: UUID, row: Any, functions: Mapping[str, TaskFunction]) -> str:  # noqa: ANN401 (a result row)
     attempt = Attempt(db, task_id, row.attempts, row.args)
     try:
         result = await functions[row.kind](attempt)

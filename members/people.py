@@ -9,14 +9,15 @@ from datetime import datetime
 import phonenumbers
 from sqlalchemy import text
 
-from kernel import ids
+from kernel import audit, ids
 from kernel.clock import now
 from kernel.crypto import BlindIndex, Vault
 from kernel.db import Tx
-from kernel.errors import InvalidInput
+from kernel.errors import Conflict, InvalidInput, NotFound
 from members import ledger
 
 PHONE_CHARS_MAX = 32
+REASON_CHARS_MAX = 200
 CONSENT_VERSION = "2026-11"
 
 
@@ -103,6 +104,60 @@ async def facts(tx: Tx, member_ids: Sequence[int]) -> dict[int, Member]:
         {"ids": list(member_ids)},
     )
     return {row[0]: Member(*row) for row in rows}
+
+
+async def block(tx: Tx, *, brand_id: int, public_id: str, reason: str, actor: str) -> Member:
+    """Put a member on the brand's block list: their scans claim nothing from now on. Again: changes nothing.
+
+    Raises:
+        InvalidInput: no reason.
+        NotFound: the brand has no such member.
+        Conflict: the member is erased.
+    """
+    return await _set_state(tx, brand_id, public_id, "blocked", reason=reason, actor=actor)
+
+
+async def unblock(tx: Tx, *, brand_id: int, public_id: str, reason: str, actor: str) -> Member:
+    """Take a member off the block list. Again: changes nothing.
+
+    Raises:
+        InvalidInput: no reason.
+        NotFound: the brand has no such member.
+        Conflict: the member is erased.
+    """
+    return await _set_state(tx, brand_id, public_id, "active", reason=reason, actor=actor)
+
+
+async def _set_state(tx: Tx, brand_id: int, public_id: str, state: str, *, reason: str, actor: str) -> Member:
+    if not 1 <= len(reason.strip()) <= REASON_CHARS_MAX:
+        raise InvalidInput(f"A reason has 1 to {REASON_CHARS_MAX} characters.", field="reason")
+    found = None
+    if public_id.isascii() and public_id.isalnum():  # a NUL is no text of PostgreSQL
+        row = await tx.execute(
+            text("""
+                SELECT id, brand_id, public_id, state, created_at FROM member
+                WHERE public_id = :public AND brand_id = :brand FOR NO KEY UPDATE"""),
+            {"public": public_id.upper(), "brand": brand_id},
+        )
+        found = row.one_or_none()
+    if found is None:
+        raise NotFound(f"The brand has no member {public_id[:20]!r}.")
+    if found.state == "erased":
+        raise Conflict(f"Member {found.public_id} is erased: there is nobody to block.")
+    member = Member(found.id, found.brand_id, found.public_id, state, found.created_at)
+    if found.state == state:
+        return member
+    await tx.execute(text("UPDATE member SET state = :state WHERE id = :id"), {"state": state, "id": found.id})
+    await audit.record(
+        tx,
+        brand_id=brand_id,
+        actor=actor,
+        action="member.block" if state == "blocked" else "member.unblock",
+        subject=f"member {found.public_id}",
+        before={"state": found.state},
+        after={"state": state, "reason": reason.strip()},
+    )
+    return member
 
 
 async def sign_in(tx: Tx, vault: Vault, index: BlindIndex, *, brand_id: int, phone: str) -> int:

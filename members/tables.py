@@ -32,6 +32,7 @@ member = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("state IN ('active', 'blocked', 'erased')", name="state"),
     Index("ix_member_brand_id", "brand_id"),
+    Index("ix_member_brand_id_created_at", "brand_id", "created_at", "id"),
 )
 
 identity = Table(
@@ -102,6 +103,7 @@ journal = Table(
     Column("cause_id", String(60), nullable=False),
     Column("reverses", BigInteger, ForeignKey("journal.id")),
     CheckConstraint("kind IN ('earn', 'burn', 'expire', 'adjust', 'reverse')", name="kind"),
+    Index("ix_journal_brand_id_at", "brand_id", "at", "id"),
     Index("uq_journal_reverses", "reverses", unique=True, postgresql_where=text("reverses IS NOT NULL")),
 )
 

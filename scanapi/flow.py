@@ -101,6 +101,7 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
         balances={key[0]: a.balance for key, a in accounts.items() if key[1] == "spendable"},
         claims=standing,
         relations=relations,
+        dealers={unit_id: destination.dealer_id for unit_id, destination in destinations.items()},
         shown=shown,
         desk=desk,
         claim_ids=claim_ids,

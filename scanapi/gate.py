@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from kernel.errors import Unavailable
+from kernel.meter import SECONDS, Histogram
 from scanapi.group import Answer, Scan, ScanIdTaken
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,11 @@ TRIES_MAX = 4
 Commit = Callable[[Sequence[Scan]], Awaitable[list[Answer]]]
 """Runs one group in one transaction and returns when it is committed."""
 
+Waiting = tuple[Scan, asyncio.Future[Answer], float]
+"""A scan, whoever waits for its answer, and when it came (the event loop's clock)."""
+
+GROUP_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, float(GROUP_MAX))
+
 _RACES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
 
@@ -35,10 +41,24 @@ class Gate:
 
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
-        self._waiting: deque[tuple[Scan, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self.groups = 0
         self.scans = 0
+        self.faults = 0
+        self.turned_away = 0
+        self.sizes = Histogram(GROUP_SIZES)
+        self.waits = Histogram(SECONDS)
+        self.commits = Histogram(SECONDS)
+
+    @property
+    def waiting(self) -> int:
+        """Scans that wait for their group now."""
+        return len(self._waiting)
+
+    def wrap(self, around: Callable[[Commit], Commit]) -> None:
+        """Put something around every group's transaction, such as a span."""
+        self._commit = around(self._commit)
 
     async def submit(self, scan: Scan) -> Answer:
         """Wait for a scan's answer; it is committed when this returns.
@@ -47,9 +67,11 @@ class Gate:
             Unavailable: more than 4,096 scans are waiting, or the database failed for this scan.
         """
         if len(self._waiting) >= WAITING_MAX:
+            self.turned_away += 1
             raise Unavailable("Too many scans are waiting; try again in a moment.", retry_after_s=1)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((scan, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append((scan, future, loop.time()))
         if len(self._running) < GROUPS_AT_ONCE:
             task = asyncio.create_task(self._work())
             self._running.add(task)
@@ -65,15 +87,21 @@ class Gate:
     async def _work(self) -> None:
         while self._waiting:
             group = [self._waiting.popleft() for _ in range(min(GROUP_MAX, len(self._waiting)))]
+            now = asyncio.get_running_loop().time()
+            for _, _, came in group:
+                self.waits.observe(now - came)
             await self._settle(group)
 
-    async def _settle(self, group: list[tuple[Scan, asyncio.Future[Answer]]], tries: int = 0) -> None:
+    async def _settle(self, group: list[Waiting], tries: int = 0) -> None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
-            answers = await self._commit([scan for scan, _ in group])
+            answers = await self._commit([scan for scan, _, _ in group])
         except Exception as error:
+            self.faults += 1
             if _is_away(error):  # halves would fare no better, and everybody would wait for each of them
                 log.warning("scan.database_away", scans=len(group), error=type(error).__name__)
-                for _, future in group:
+                for _, future, _ in group:
                     _give(future, Unavailable("The database does not answer; send the scan again.", retry_after_s=2))
             elif len(group) > 1:
                 half = len(group) // 2
@@ -91,7 +119,9 @@ class Gate:
             return
         self.groups += 1
         self.scans += len(group)
-        for (_, future), answer in zip(group, answers, strict=True):
+        self.sizes.observe(len(group))
+        self.commits.observe(clock() - began)
+        for (_, future, _), answer in zip(group, answers, strict=True):
             _give(future, answer)
 
 

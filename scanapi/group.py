@@ -88,6 +88,7 @@ class Known:
     balances: dict[int, int]
     claims: dict[int, Claim]
     relations: dict[UUID, Relation]
+    dealers: dict[int, int]  # by unit: to whom it was shipped last
     shown: dict[str, Shown]
     desk: Desk | None
     claim_ids: list[int]

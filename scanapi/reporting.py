@@ -21,7 +21,7 @@ def report(each: Scan, result: Result, known: Known) -> tuple[ScanReply, ScanRow
     if issued is None:
         brand_id = known.issued[each.code.position].brand_id
         reply = ScanReply(each.scan_id, Outcome.FORGED, sentences.tell("forged", each.language))
-        return reply, _row(each, result, known.at, brand_id=brand_id, issued=None)
+        return reply, _row(each, result, known.at, brand_id=brand_id, issued=None, dealer_id=None, first=False)
     unit = known.units[each.code.unit_id]
     before, first_at, first_province = unit.scan_count, unit.first_scan_at, unit.first_province
     _take_in(each, unit, known.at)
@@ -57,7 +57,10 @@ def report(each: Scan, result: Result, known: Known) -> tuple[ScanReply, ScanRow
         prizes=prizes,
         findings=[] if verdict is None else [FindingShown(f.rule, f.result) for f in verdict.findings],
     )
-    return reply, _row(each, result, known.at, brand_id=issued.brand_id, issued=issued)
+    dealer_id = known.dealers.get(unit.id)
+    return reply, _row(
+        each, result, known.at, brand_id=issued.brand_id, issued=issued, dealer_id=dealer_id, first=before == 0
+    )
 
 
 def _province_name(adcode: int | None, language: Language, regions: Regions) -> str | None:
@@ -89,7 +92,16 @@ def _take_in(each: Scan, unit: UnitState, at: datetime) -> None:
         unit.last_fix_device = each.device
 
 
-def _row(each: Scan, result: Result, at: datetime, *, brand_id: int, issued: Issued | None) -> ScanRow:
+def _row(
+    each: Scan,
+    result: Result,
+    at: datetime,
+    *,
+    brand_id: int,
+    issued: Issued | None,
+    dealer_id: int | None,
+    first: bool,
+) -> ScanRow:
     findings = () if result.verdict is None else result.verdict.findings
     return ScanRow(
         at=at,
@@ -113,4 +125,6 @@ def _row(each: Scan, result: Result, at: datetime, *, brand_id: int, issued: Iss
         ip_province=each.ip_province,
         findings=[{"rule": f.rule, "result": f.result, **f.details} for f in findings],
         points=0 if result.award is None else result.award.points,
+        dealer_id=dealer_id,
+        first=first,
     )

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Literal, cast
@@ -47,6 +49,7 @@ class LiveRing:
         self._vault = vault
         self._task: asyncio.Task[None] | None = None
         self.ring = Ring()
+        self.refreshed_at = float("-inf")
 
     async def start(self) -> None:
         """Load all keys, then keep looking for new ones."""
@@ -66,6 +69,7 @@ class LiveRing:
             count = await tx.execute(text("SELECT count(*) FROM code_key"))
             if count.scalar_one() != len(self.ring):
                 self.ring = await keys.load_ring(tx, self._vault, self.ring)
+        self.refreshed_at = time.monotonic()
 
     async def _run(self) -> None:
         while True:
@@ -91,6 +95,7 @@ class ScanService:
         self.keys = LiveRing(db, vault)
         self.counters = Counters(db)
         self.gate = Gate(self._commit)
+        self.outcomes: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Load keys and begin to write counters."""
@@ -148,10 +153,13 @@ class ScanService:
             )
         )
         if isinstance(answer, YimaError):
+            self.outcomes[answer.code] += 1
             raise answer
+        self.outcomes[outcome_of(answer)] += 1
         return answer
 
     def _unverified(self, request: ScanRequest, outcome: Outcome) -> bytes:
+        self.outcomes[str(outcome)] += 1
         message = sentences.tell(str(outcome), cast("Language", request.language))
         return msgspec.json.encode(ScanReply(request.scan_id, outcome, message))
 
@@ -245,6 +253,16 @@ class ScanService:
             return None
         region = self._regions.region(adcode)
         return region.name_zh if language == "zh" else region.name_en
+
+
+# A reply begins with the scan's id, of fixed length: its outcome stands at a fixed place, so that counting
+# outcomes reads no JSON.
+_OUTCOME_AT = len('{"scan_id":"') + 36 + len('","outcome":"')
+
+
+def outcome_of(reply: bytes) -> str:
+    """The outcome of a reply as sent, a replay's too."""
+    return reply[_OUTCOME_AT : reply.index(b'"', _OUTCOME_AT)].decode()
 
 
 def _kind(issued: batches.Issued, side: str, scan_count: int, *, claimed: bool) -> tuple[str, str]:

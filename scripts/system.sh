@@ -20,6 +20,7 @@ if [ "${1:-run}" = test ]; then
     has_command redis-server || need redis-server
     has_command rabbitmq-server || need rabbitmq-server
     has_command wrk || need wrk
+    has_command caddy || need caddy
 fi
 [ -n "$missing" ] || exit 0
 

@@ -11,9 +11,11 @@ from codegen import gs1
 from kernel import audit
 from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
+from traceability.changes import EditedMeanwhile, Problem, judge_text, refuse
 
 NAME_CHARS_MAX = 80
 UNITS_PER_CASE_MAX = 10_000
+_COLUMNS = "gtin, brand_id, name, name_en, units_per_case, version"
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -37,6 +39,7 @@ class Product:
     name: str
     name_en: str
     units_per_case: int
+    version: int = 1
 
 
 def _judge_names(name: str, name_en: str) -> None:
@@ -93,19 +96,40 @@ async def list_brands(tx: Tx) -> list[Brand]:
     return [Brand(*row) for row in rows]
 
 
+def judge_product(*, name: str, name_en: str, units_per_case: int) -> list[Problem]:
+    """Everything that is wrong with a product's fields. Pure."""
+    found = judge_text("name", name, least=1, most=NAME_CHARS_MAX)
+    found += judge_text("name_en", name_en, least=1, most=NAME_CHARS_MAX)
+    if not 1 <= units_per_case <= UNITS_PER_CASE_MAX:
+        sentence = f"A carton holds 1 to {UNITS_PER_CASE_MAX:,} units."
+        found.append(Problem("units_per_case", "case", sentence, {"most": f"{UNITS_PER_CASE_MAX:,}"}))
+    return found
+
+
+def _judge_gtin(gtin: str) -> tuple[str, list[Problem]]:
+    """The GTIN with 14 digits; or what is wrong with it, the right check digit included."""
+    try:
+        return gs1.parse_gtin(gtin), []
+    except InvalidInput as error:
+        key = gtin.strip()
+        if gs1.is_digits(key) and len(key) in gs1.GTIN_LENGTHS and not gs1.has_check_digit(key):
+            values = {"digit": key[-1], "right": gs1.check_digit(key[:-1])}
+            return gtin, [Problem("gtin", "gtin_check", error.message, values)]
+        return gtin, [Problem("gtin", "gtin", error.message)]
+
+
 async def create_product(
     tx: Tx, *, brand_id: int, gtin: str, name: str, name_en: str, units_per_case: int, actor: str
 ) -> Product:
     """Create a product.
 
     Raises:
-        InvalidInput: a GTIN with a wrong check digit, a name or case size outside its limits.
+        InvalidInput: a GTIN with a wrong check digit, a name or case size outside its limits; the detail
+            `problems` names all of them.
         Conflict: the GTIN is taken (by this brand or another).
     """
-    gtin = gs1.parse_gtin(gtin)
-    _judge_names(name, name_en)
-    if not 1 <= units_per_case <= UNITS_PER_CASE_MAX:
-        raise InvalidInput(f"A carton holds 1 to {UNITS_PER_CASE_MAX:,} units.", field="units_per_case")
+    gtin, problems = _judge_gtin(gtin)
+    refuse([*problems, *judge_product(name=name, name_en=name_en, units_per_case=units_per_case)])
     row = await tx.execute(
         text("""
             INSERT INTO product (gtin, brand_id, name, name_en, units_per_case)
@@ -113,32 +137,99 @@ async def create_product(
         {"gtin": gtin, "brand": brand_id, "name": name, "name_en": name_en, "units": units_per_case},
     )
     if row.scalar_one_or_none() is None:
-        raise Conflict(f"There is a product with GTIN {gtin} already.")
-    await audit.record(tx, brand_id=brand_id, actor=actor, action="product.create", subject=gtin, after={"name": name})
+        sentence = f"There is a product with GTIN {gtin} already."
+        raise Conflict(sentence, field="gtin", problems=(Problem("gtin", "gtin_taken", sentence, {"gtin": gtin}),))
+    after = {"name": name, "name_en": name_en, "units_per_case": units_per_case}
+    await audit.record(tx, brand_id=brand_id, actor=actor, action="product.create", subject=gtin, after=after)
     return Product(gtin, brand_id, name, name_en, units_per_case)
+
+
+async def update_product(
+    tx: Tx, *, brand_id: int, gtin: str, name: str, name_en: str, units_per_case: int, version: int, actor: str
+) -> Product:
+    """Change a product; its GTIN is printed and never changes.
+
+    Args:
+        tx: the transaction.
+        brand_id: whose.
+        gtin: which.
+        name: Chinese.
+        name_en: English.
+        units_per_case: units in a carton.
+        version: of the product that the person saw.
+        actor: who.
+
+    Raises:
+        InvalidInput: a field is wrong; the detail `problems` names all of them.
+        NotFound: the brand has no such product.
+        EditedMeanwhile: somebody else saved a change since.
+    """
+    refuse(judge_product(name=name, name_en=name_en, units_per_case=units_per_case))
+    before = await product(tx, gtin, brand_id=brand_id, locked=True)
+    if before.version != version:
+        raise EditedMeanwhile(f"product {gtin}", version=before.version)
+    after = Product(gtin, brand_id, name, name_en, units_per_case, before.version + 1)
+    changed = [each for each in ("name", "name_en", "units_per_case") if getattr(before, each) != getattr(after, each)]
+    if not changed:
+        return before
+    await tx.execute(
+        text("""
+            UPDATE product SET name = :name, name_en = :name_en, units_per_case = :units, version = :version
+            WHERE gtin = :gtin"""),
+        {"name": name, "name_en": name_en, "units": units_per_case, "version": after.version, "gtin": gtin},
+    )
+    await audit.record(
+        tx,
+        brand_id=brand_id,
+        actor=actor,
+        action="product.update",
+        subject=gtin,
+        before={each: getattr(before, each) for each in changed},
+        after={each: getattr(after, each) for each in changed},
+    )
+    return after
 
 
 async def list_products(tx: Tx, *, brand_id: int) -> list[Product]:
     """The brand's products by GTIN."""
-    rows = await tx.execute(
-        text("""
-            SELECT gtin, brand_id, name, name_en, units_per_case FROM product
-            WHERE brand_id = :brand ORDER BY gtin"""),
-        {"brand": brand_id},
-    )
+    query = text(f"SELECT {_COLUMNS} FROM product WHERE brand_id = :brand ORDER BY gtin")  # noqa: S608 (a constant)
+    return [Product(*row) for row in await tx.execute(query, {"brand": brand_id})]
+
+
+async def search_products(tx: Tx, *, brand_id: int, words: str, after: str, limit: int) -> list[Product]:
+    """Some of the brand's products by GTIN.
+
+    Args:
+        tx: the transaction.
+        brand_id: whose.
+        words: part of a name or of the GTIN; empty for all.
+        after: the GTIN after which to go on; empty for the first page.
+        limit: at most so many.
+    """
+    query = text(f"""
+        SELECT {_COLUMNS} FROM product
+        WHERE brand_id = :brand AND gtin > :after
+            AND (:words = '' OR strpos(lower(name || ' ' || name_en || ' ' || gtin), lower(:words)) > 0)
+        ORDER BY gtin LIMIT :limit""")  # noqa: S608 (a constant)
+    rows = await tx.execute(query, {"brand": brand_id, "words": words, "after": after, "limit": limit})
     return [Product(*row) for row in rows]
 
 
-async def product(tx: Tx, gtin: str, *, brand_id: int) -> Product:
-    """A product of a brand by its GTIN (14 digits).
+async def product(tx: Tx, gtin: str, *, brand_id: int, locked: bool = False) -> Product:
+    """A product of a brand by its GTIN (14 digits); `locked` keeps others from changing it meanwhile.
 
     Raises:
         NotFound: the brand has none.
     """
-    found = next((each for each in await list_products(tx, brand_id=brand_id) if each.gtin == gtin), None)
-    if found is None:
+    row = None
+    if gs1.is_digits(gtin):
+        query = text(f"""
+            SELECT {_COLUMNS} FROM product WHERE gtin = :gtin AND brand_id = :brand
+            {"FOR UPDATE" if locked else ""}""")  # noqa: S608 (a constant)
+        row = (await tx.execute(query, {"gtin": gtin, "brand": brand_id})).one_or_none()
+    if row is None:
         raise NotFound(f"The brand has no product with GTIN {gtin}; `yima product list` names them.")
-    return found
+    return Product(*row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,10 @@ REPLAY_KEPT_DAYS = 35
 
 @dataclass(frozen=True, slots=True)
 class ScanRow:
-    """One row of the journal. `reason` tells apart what the client must not be told apart."""
+    """One row of the journal. `reason` tells apart what the client must not be told apart.
+
+    `dealer_id` is whose goods the unit was at the time, `first` whether it was never scanned before.
+    """
 
     at: datetime
     scan_id: UUID
@@ -44,6 +47,8 @@ class ScanRow:
     ip_province: int | None
     findings: list[dict[str, Any]]
     points: int
+    dealer_id: int | None
+    first: bool
 
 
 _FIELDS: tuple[tuple[str, str], ...] = (
@@ -52,6 +57,7 @@ _FIELDS: tuple[tuple[str, str], ...] = (
     ("device", "bytea"), ("host", "text"), ("adcode", "integer"), ("cell", "bigint"), ("accuracy_m", "real"),
     ("location_source", "text"), ("location_sealed", "bytea"), ("data_versions", "text"),
     ("ip_province", "integer"), ("findings", "jsonb"), ("points", "integer"),
+    ("dealer_id", "bigint"), ("first", "boolean"),
 )  # fmt: skip
 _NAMES = ", ".join(name for name, _ in _FIELDS)
 _ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _FIELDS)

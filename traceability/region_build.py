@@ -217,7 +217,7 @@ def simplify(polygons: Geometries, tolerance: float) -> Geometries:
     than the tolerance) are done again with a quarter of their tolerance, and in the last round kept whole.
     """
     _, coords, (ring_ends, polygon_ends, part_ends) = shapely.to_ragged_array(polygons)
-    arcs, rings = _arcs(coords, ring_ends)
+    arcs, rings = cut_arcs(coords, ring_ends)
     ring_owner = np.searchsorted(polygon_ends[part_ends], np.arange(len(rings)), side="right") - 1
     tolerances = np.full(len(arcs), tolerance)
     for attempt in range(_ROUNDS_MAX):
@@ -248,7 +248,7 @@ def _along(lines: list[NDArray[np.float64]], arc: tuple[int, bool]) -> NDArray[n
     return lines[index][::-1] if backwards else lines[index]
 
 
-def _arcs(
+def cut_arcs(
     coords: NDArray[np.float64], ring_ends: NDArray[np.signedinteger[Any]]
 ) -> tuple[Geometries, list[list[tuple[int, bool]]]]:
     """Cut rings into arcs between junctions: the arcs, and each ring as (arc, backwards) in order.

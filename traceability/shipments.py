@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 
@@ -12,7 +13,12 @@ from codegen import gs1
 from kernel import audit
 from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
+from traceability.changes import EditedMeanwhile, Problem, judge_text, refuse
 
+CODE_CHARS_MAX = 40
+NAME_CHARS_MAX = 80
+REGIONS_MAX = 400
+DOCUMENT_CHARS_MAX = 60
 CARTONS_PER_SHIPMENT_MAX = 100_000
 
 
@@ -24,6 +30,28 @@ class Dealer:
     code: str
     name: str
     adcodes: tuple[int, ...]
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """Cartons that went to a dealer under one document."""
+
+    id: int
+    document: str
+    adcode: int
+    shipped_at: datetime
+    cartons: int
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedCarton:
+    """A carton of a shipment, and how many units it holds."""
+
+    sscc: str
+    units: int
+    packed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +73,28 @@ class Destination:
     adcodes: frozenset[int]
 
 
+def judge_dealer(*, code: str, name: str, adcodes: Sequence[int]) -> list[Problem]:
+    """Everything that is wrong with a dealer's fields. Pure."""
+    found = judge_text("code", code, least=1, most=CODE_CHARS_MAX)
+    found += judge_text("name", name, least=1, most=NAME_CHARS_MAX)
+    if not adcodes:
+        found.append(Problem("adcodes", "territory_empty", f"Dealer {code!r} has no territory."))
+    if len(adcodes) > REGIONS_MAX:
+        sentence = f"A territory has at most {REGIONS_MAX} regions; choose whole cities or provinces instead."
+        found.append(Problem("adcodes", "territory_many", sentence, {"most": REGIONS_MAX}))
+    return found
+
+
 async def create_dealer(tx: Tx, *, brand_id: int, code: str, name: str, adcodes: Iterable[int], actor: str) -> Dealer:
     """Create a dealer with a territory.
 
     Raises:
-        InvalidInput: no territory, or an empty code or name.
+        InvalidInput: no territory or one of too many regions, an empty code or name; the detail `problems` names
+            all of them.
         Conflict: the code is taken.
     """
     territory = tuple(sorted(set(adcodes)))
-    if not territory:
-        raise InvalidInput(f"Dealer {code!r} has no territory.", field="adcodes")
-    if not (1 <= len(code) <= 40 and 1 <= len(name) <= 80):
-        raise InvalidInput("A dealer has a code of 1 to 40 and a name of 1 to 80 characters.", field="code")
+    refuse(judge_dealer(code=code, name=name, adcodes=territory))
     row = await tx.execute(
         text("""
             INSERT INTO dealer (brand_id, code, name) VALUES (:brand, :code, :name)
@@ -65,13 +103,9 @@ async def create_dealer(tx: Tx, *, brand_id: int, code: str, name: str, adcodes:
     )
     dealer_id = row.scalar_one_or_none()
     if dealer_id is None:
-        raise Conflict(f"There is a dealer {code!r} already.")
-    await tx.execute(
-        text("""
-            INSERT INTO territory (brand_id, dealer_id, adcode)
-            SELECT :brand, :dealer, unnest(CAST(:adcodes AS integer[]))"""),
-        {"brand": brand_id, "dealer": dealer_id, "adcodes": list(territory)},
-    )
+        sentence = f"There is a dealer {code!r} already."
+        raise Conflict(sentence, field="code", problems=(Problem("code", "code_taken", sentence, {"code": code}),))
+    await _set_territory(tx, brand_id, dealer_id, territory)
     await audit.record(
         tx,
         brand_id=brand_id,
@@ -83,16 +117,173 @@ async def create_dealer(tx: Tx, *, brand_id: int, code: str, name: str, adcodes:
     return Dealer(dealer_id, code, name, territory)
 
 
+async def update_dealer(
+    tx: Tx, *, brand_id: int, dealer_id: int, name: str, adcodes: Iterable[int], version: int, actor: str
+) -> Dealer:
+    """Change a dealer's name and territory; the code is what shipping documents bear and stays.
+
+    A territory counts from now on: scans recorded before keep what was found then.
+
+    Raises:
+        InvalidInput: a field is wrong; the detail `problems` names all of them.
+        NotFound: the brand has no such dealer.
+        EditedMeanwhile: somebody else saved a change since.
+    """
+    territory = tuple(sorted(set(adcodes)))
+    await tx.execute(
+        text("SELECT 1 FROM dealer WHERE id = :id AND brand_id = :brand FOR UPDATE"),
+        {"id": dealer_id, "brand": brand_id},
+    )
+    before = await dealer(tx, dealer_id, brand_id=brand_id)
+    refuse(judge_dealer(code=before.code, name=name, adcodes=territory))
+    if before.version != version:
+        raise EditedMeanwhile(f"dealer {before.code}", version=before.version)
+    if (name, territory) == (before.name, before.adcodes):
+        return before
+    await tx.execute(
+        text("UPDATE dealer SET name = :name, version = version + 1 WHERE id = :id"),
+        {"name": name, "id": dealer_id},
+    )
+    if territory != before.adcodes:
+        await tx.execute(text("DELETE FROM territory WHERE dealer_id = :id"), {"id": dealer_id})
+        await _set_territory(tx, brand_id, dealer_id, territory)
+    await audit.record(
+        tx,
+        brand_id=brand_id,
+        actor=actor,
+        action="dealer.update",
+        subject=before.code,
+        before={"name": before.name, "adcodes": list(before.adcodes)},
+        after={"name": name, "adcodes": list(territory)},
+    )
+    return Dealer(dealer_id, before.code, name, territory, before.version + 1)
+
+
+async def _set_territory(tx: Tx, brand_id: int, dealer_id: int, adcodes: Sequence[int]) -> None:
+    await tx.execute(
+        text("""
+            INSERT INTO territory (brand_id, dealer_id, adcode)
+            SELECT :brand, :dealer, unnest(CAST(:adcodes AS integer[]))"""),
+        {"brand": brand_id, "dealer": dealer_id, "adcodes": list(adcodes)},
+    )
+
+
+_DEALERS = """
+    SELECT d.id, d.code, d.name, array_agg(t.adcode ORDER BY t.adcode) FILTER (WHERE t.adcode IS NOT NULL), d.version
+    FROM dealer d LEFT JOIN territory t ON t.dealer_id = d.id"""
+
+
+def _dealer(row: Any) -> Dealer:  # noqa: ANN401 (a row of _DEALERS)
+    dealer_id, code, name, adcodes, version = row
+    return Dealer(dealer_id, code, name, tuple(adcodes or ()), version)
+
+
 async def list_dealers(tx: Tx, *, brand_id: int) -> list[Dealer]:
     """The brand's dealers by code."""
+    query = text(f"{_DEALERS} WHERE d.brand_id = :brand GROUP BY d.id ORDER BY d.code")
+    return [_dealer(row) for row in await tx.execute(query, {"brand": brand_id})]
+
+
+async def search_dealers(tx: Tx, *, brand_id: int, words: str, after: str, limit: int) -> list[Dealer]:
+    """Some of the brand's dealers by code.
+
+    Args:
+        tx: the transaction.
+        brand_id: whose.
+        words: part of the code or name; empty for all.
+        after: the code after which to go on; empty for the first page.
+        limit: at most so many.
+    """
+    query = text(f"""{_DEALERS}
+        WHERE d.brand_id = :brand AND d.code > :after
+            AND (:words = '' OR strpos(lower(d.code || ' ' || d.name), lower(:words)) > 0)
+        GROUP BY d.id ORDER BY d.code LIMIT :limit""")
+    rows = await tx.execute(query, {"brand": brand_id, "words": words, "after": after, "limit": limit})
+    return [_dealer(row) for row in rows]
+
+
+async def dealer(tx: Tx, dealer_id: int, *, brand_id: int) -> Dealer:
+    """A dealer of a brand.
+
+    Raises:
+        NotFound: the brand has no such dealer.
+    """
+    query = text(f"{_DEALERS} WHERE d.id = :id AND d.brand_id = :brand GROUP BY d.id")
+    row = (await tx.execute(query, {"id": dealer_id, "brand": brand_id})).one_or_none()
+    if row is None:
+        raise NotFound(f"The brand has no dealer {dealer_id}.")
+    return _dealer(row)
+
+
+async def dealer_coded(tx: Tx, code: str, *, brand_id: int) -> Dealer:
+    """A dealer of a brand by its code.
+
+    Raises:
+        NotFound: the brand has no such dealer.
+    """
+    query = text(f"{_DEALERS} WHERE d.code = :code AND d.brand_id = :brand GROUP BY d.id")
+    row = (await tx.execute(query, {"code": code, "brand": brand_id})).one_or_none() if code.isprintable() else None
+    if row is None:
+        raise NotFound(f"The brand has no dealer {code!r}; `yima dealer list` names them.")
+    return _dealer(row)
+
+
+async def shipments_to(tx: Tx, *, dealer_id: int, before: tuple[datetime, int] | None, limit: int) -> list[Shipment]:
+    """Shipments to a dealer, newest first.
+
+    Args:
+        tx: the transaction.
+        dealer_id: to whom.
+        before: time and id of the shipment after which to go on; None for the first page.
+        limit: at most so many.
+    """
     rows = await tx.execute(
         text("""
-            SELECT d.id, d.code, d.name, array_agg(t.adcode ORDER BY t.adcode)
-            FROM dealer d JOIN territory t ON t.dealer_id = d.id
-            WHERE d.brand_id = :brand GROUP BY d.id ORDER BY d.code"""),
-        {"brand": brand_id},
+            SELECT s.id, s.document, s.adcode, s.shipped_at, l.cartons, l.units
+            FROM (SELECT * FROM shipment WHERE dealer_id = :dealer
+                    AND (shipped_at, id) < (coalesce(CAST(:at AS timestamptz), 'infinity'), CAST(:id AS bigint))
+                  ORDER BY shipped_at DESC, id DESC LIMIT :limit) s
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS cartons, coalesce(sum(upper(u.units) - lower(u.units)), 0)::bigint AS units
+                FROM shipment_line n JOIN logistic_unit u ON u.sscc = n.sscc WHERE n.shipment_id = s.id) l
+            ORDER BY s.shipped_at DESC, s.id DESC"""),
+        {"dealer": dealer_id, "at": before and before[0], "id": before[1] if before else 0, "limit": limit},
     )
-    return [Dealer(row[0], row[1], row[2], tuple(row[3])) for row in rows]
+    return [Shipment(*row) for row in rows]
+
+
+async def cartons_of(tx: Tx, *, brand_id: int, shipment_id: int, after: str, limit: int) -> list[ShippedCarton]:
+    """The cartons of a shipment by SSCC, from the one after `after` on."""
+    rows = await tx.execute(
+        text("""
+            SELECT u.sscc, upper(u.units) - lower(u.units), u.packed_at
+            FROM shipment_line n JOIN logistic_unit u ON u.sscc = n.sscc
+            WHERE n.shipment_id = :shipment AND n.brand_id = :brand AND n.sscc > :after
+            ORDER BY n.sscc LIMIT :limit"""),
+        {"shipment": shipment_id, "brand": brand_id, "after": after, "limit": limit},
+    )
+    return [ShippedCarton(*row) for row in rows]
+
+
+async def shipment(tx: Tx, shipment_id: int, *, dealer_id: int, brand_id: int) -> Shipment:
+    """A shipment to a dealer.
+
+    Raises:
+        NotFound: there is none to this dealer.
+    """
+    row = await tx.execute(
+        text("""
+            SELECT s.id, s.document, s.adcode, s.shipped_at, count(n.sscc),
+                coalesce(sum(upper(u.units) - lower(u.units)), 0)::bigint
+            FROM shipment s LEFT JOIN shipment_line n ON n.shipment_id = s.id
+            LEFT JOIN logistic_unit u ON u.sscc = n.sscc
+            WHERE s.id = :id AND s.dealer_id = :dealer AND s.brand_id = :brand GROUP BY s.id"""),
+        {"id": shipment_id, "dealer": dealer_id, "brand": brand_id},
+    )
+    found = row.one_or_none()
+    if found is None:
+        raise NotFound(f"There is no shipment {shipment_id} to this dealer.")
+    return Shipment(*found)
 
 
 async def pack(tx: Tx, *, brand_id: int, cartons: Sequence[Carton], at: datetime) -> None:
@@ -147,12 +338,13 @@ async def ship(
     """Ship cartons to a dealer (CBV: shipping); returns the shipment's id.
 
     Raises:
-        InvalidInput: no carton, or more than 100,000.
+        InvalidInput: no carton, or more than 100,000; no document number, or too long a one.
         NotFound: an SSCC that the brand never packed.
         Conflict: the document number is taken.
     """
     if not 1 <= len(ssccs) <= CARTONS_PER_SHIPMENT_MAX:
         raise InvalidInput(f"A shipment has 1 to {CARTONS_PER_SHIPMENT_MAX:,} cartons.", field="ssccs")
+    refuse(judge_text("document", document, least=1, most=DOCUMENT_CHARS_MAX))
     row = await tx.execute(
         text("""
             INSERT INTO shipment (brand_id, document, dealer_id, adcode, shipped_at)

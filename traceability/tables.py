@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     REAL,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -38,6 +39,36 @@ brand = Table(
     CheckConstraint("slug ~ '^[a-z0-9][a-z0-9-]*$'", name="slug"),
 )
 
+brand_setting = Table(
+    "brand_setting",
+    metadata,
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("colour", String(7), nullable=False),
+    Column("welcome_zh", String(200), nullable=False),
+    Column("welcome_en", String(200), nullable=False),
+    Column("thanks_zh", String(200), nullable=False),
+    Column("thanks_en", String(200), nullable=False),
+    Column("operator", String(120), nullable=False),
+    Column("lines", JSONB, nullable=False),
+    Column("privacy_url", String(300), nullable=False),
+    Column("service", String(300), nullable=False),
+    Column("member_host", String(261), nullable=False),
+    Column("hands_over", Boolean, nullable=False),
+    Column("map_approval", String(60), nullable=False),
+    Column("map_waiver", String(200), nullable=False),
+    Column("basemap", String(10), nullable=False),
+    Column("basemap_url", String(300), nullable=False),
+    Column("basemap_attribution", String(200), nullable=False),
+    Column("logo", LargeBinary),
+    Column("logo_type", String(10)),
+    Column("logo_hash", String(16)),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("colour ~ '^(#[0-9a-f]{6})?$'", name="colour"),
+    CheckConstraint("basemap IN ('bundled', 'custom', 'none')", name="basemap"),
+    CheckConstraint("(logo IS NULL) = (logo_hash IS NULL) AND (logo IS NULL) = (logo_type IS NULL)", name="logo"),
+)
+
 product = Table(
     "product",
     metadata,
@@ -46,6 +77,7 @@ product = Table(
     Column("name", String(80), nullable=False),
     Column("name_en", String(80), nullable=False),
     Column("units_per_case", Integer, nullable=False, server_default="24"),
+    Column("version", Integer, nullable=False, server_default="1"),
     CheckConstraint("gtin ~ '^[0-9]{14}$'", name="gtin"),
     Index("ix_product_brand_id", "brand_id"),
 )
@@ -57,6 +89,7 @@ dealer = Table(
     Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
     Column("code", String(40), nullable=False),
     Column("name", String(80), nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
     UniqueConstraint("brand_id", "code"),
 )
 
@@ -89,6 +122,7 @@ shipment = Table(
     Column("adcode", Integer, nullable=False),
     Column("shipped_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("brand_id", "document"),
+    Index("ix_shipment_dealer_id_shipped_at", "dealer_id", "shipped_at", "id"),
 )
 
 shipment_line = Table(
@@ -145,9 +179,16 @@ scan = Table(
     Column("ip_province", Integer),
     Column("findings", JSONB, nullable=False),
     Column("points", Integer, nullable=False),
+    # whose goods the unit was when it was scanned, and whether this was its first scan; NULL in rows that a
+    # version before 0003 wrote
+    Column("dealer_id", BigInteger),
+    Column("first", Boolean),
+    # the transaction that wrote the row: the change feed that the rollups read
+    Column("tx", BigInteger, nullable=False, server_default=text("((pg_current_xact_id())::text)::bigint")),
     CheckConstraint("location_source IN ('gps', 'wechat', 'ip', 'none')", name="location_source"),
     Index("ix_scan_brand_id_at", "brand_id", "at"),
     Index("ix_scan_unit_id_at", "unit_id", "at"),
+    Index("ix_scan_tx_at", "tx", "at"),
     postgresql_partition_by="RANGE (at)",
 )
 

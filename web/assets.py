@@ -15,27 +15,47 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from kernel.errors import ConfigurationError
+from web import basemap
+from web.basemap import Basemap
 
 DIST: Final = Path(__file__).parent / "static" / "dist"
 ENTRY: Final = "src/main.ts"
+CONSOLE_ENTRY: Final = "src/console/main.ts"
 ICON: Final = "src/icon.svg"
 URL: Final = "/static/"
 
 _MEDIA_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asset:
-    """A file of the bundle: its media type, its bytes, and the same compressed."""
+    """A file of the bundle: its media type and its bytes; the same compressed once somebody asks for that."""
 
     media_type: str
     plain: bytes
-    packed: bytes
+    _packed: bytes | None = None
+
+    @property
+    def packed(self) -> bytes:
+        """The bytes compressed; all of them at once would take seconds of every start."""
+        if self._packed is None:
+            self._packed = gzip.compress(self.plain, mtime=0)
+        return self._packed
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a page loads: the addresses of its script and style sheets."""
+
+    script: str
+    styles: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +64,32 @@ class Assets:
 
     Attributes:
         files: by path below `/static/`.
-        script: address of the script.
-        styles: addresses of the style sheets.
+        page: what a consumer's page loads.
+        console: what a page of the console loads; it fetches charts and map when it needs them.
         icon: address of the icon.
+        basemap: which of the files the bundled basemap is.
     """
 
     files: dict[str, Asset]
-    script: str
-    styles: tuple[str, ...]
+    page: Entry
+    console: Entry
     icon: str
+    basemap: Basemap
 
 
 def load(dist: Path = DIST) -> Assets:
-    """Read the bundle that the front end's build wrote.
+    """Read the bundle that the front end's build wrote, and the basemap.
 
     Raises:
         ConfigurationError: it is not there or not whole.
     """
     try:
         manifest = json.loads((dist / "manifest.json").read_bytes())
-        entry = manifest[ENTRY]
-        styles = tuple(entry["css"])
+        page, console = (_entry(manifest[name]) for name in (ENTRY, CONSOLE_ENTRY))
         icon = manifest[ICON]["file"]
-        names = {name for each in manifest.values() for name in (each["file"], *each.get("css", ()))}
+        names = {
+            name for each in manifest.values() for name in (each["file"], *each.get("css", ()), *each.get("assets", ()))
+        }
         files = {name: _read(dist, name) for name in sorted(names)}
     except FileNotFoundError as error:
         raise ConfigurationError(
@@ -76,12 +99,18 @@ def load(dist: Path = DIST) -> Assets:
         raise ConfigurationError(
             f"The front end in {dist} is damaged ({error!r}): delete it and run `make setup`."
         ) from error
-    return Assets(files, URL + entry["file"], tuple(URL + name for name in styles), URL + icon)
+    ground = basemap.load()
+    files |= {basemap.PREFIX + name: _read(basemap.FOLDER, name) for name in ground.names}
+    return Assets(files, page, console, URL + icon, ground)
+
+
+def _entry(found: dict[str, Any]) -> Entry:
+    return Entry(URL + found["file"], tuple(URL + name for name in found["css"]))
 
 
 def _read(dist: Path, name: str) -> Asset:
     plain = (dist / name).read_bytes()
-    return Asset(_MEDIA_TYPES[Path(name).suffix], plain, gzip.compress(plain, mtime=0))
+    return Asset(_MEDIA_TYPES[Path(name).suffix], plain)
 
 
 def static_route(assets: Assets) -> HTTPRouteHandler:

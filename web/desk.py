@@ -14,8 +14,9 @@ from litestar import Request, Response
 from litestar.datastructures import Cookie
 
 from traceability.regions import Regions
-from web import assets, texts, visits
+from web import assets, livery, texts, visits
 from web.assets import Assets
+from web.livery import Livery
 from web.ports import Ports
 from web.visits import Visit
 
@@ -49,11 +50,17 @@ class Desk:
         """Read who asks."""
         return visits.read(request, self.ports, secure=self.secure)
 
+    def livery(self, visit: Visit, slug: str) -> Livery | None:
+        """How a brand's page looks; None where the page is no brand's."""
+        shown = self.ports.brand(slug) if slug else None
+        return None if shown is None else livery.of(shown, visit.language)
+
     def page(
         self,
         visit: Visit,
         template: str,
         *,
+        brand: str = "",
         status: int = 200,
         switch: str | None = None,
         headers: dict[str, str] | None = None,
@@ -65,18 +72,23 @@ class Desk:
         Args:
             visit: who asked.
             template: its file under `templates/`.
+            brand: slug of the brand whose page it is, if it is one's.
             status: HTTP status.
             switch: path of the page that the language switch leads to; this page's own by default.
             headers: further headers.
             cookies: to be set besides the visit's own.
             context: the template's names.
         """
-        html = self.templates.get_template(template).render(
-            say=partial(_say, visit.language),
+        worn = self.livery(visit, brand)
+        html = render(
+            self.templates,
+            template,
             language=visit.language,
             visit=visit,
             assets=self.assets,
             figures=self.story,
+            livery=worn,
+            elsewhere=self._elsewhere(visit, worn),
             switch=visit.path if switch is None else switch,
             **context,
         )
@@ -92,6 +104,11 @@ class Desk:
             headers=sent,
             cookies=[*visit.cookies, *cookies],
         )
+
+    def _elsewhere(self, visit: Visit, worn: Livery | None) -> str:
+        """Where the member centre is, if not here; empty otherwise."""
+        host = "" if worn is None else worn.elsewhere(visit.host)
+        return f"{'https' if self.secure else 'http'}://{host}" if host else ""
 
     def redirect(self, visit: Visit, path: str, *, cookies: Iterable[Cookie] = ()) -> Response[bytes]:
         """Send the browser to another page of ours by GET (RFC 9110 §15.4.4)."""
@@ -124,6 +141,18 @@ def open_desk(ports: Ports, *, secure_cookies: bool, regions: Regions | None = N
     Raises:
         ConfigurationError: the front end or the region data are not built.
     """
+    return Desk(
+        ports=ports,
+        regions=regions or Regions.load(),
+        secure=secure_cookies,
+        assets=assets.load(),
+        templates=environment(),
+        story=story,
+    )
+
+
+def environment() -> Environment:
+    """The templates of the consumer's pages; the console previews them."""
     templates = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -136,14 +165,12 @@ def open_desk(ports: Ports, *, secure_cookies: bool, regions: Regions | None = N
     templates.filters["count"] = "{:,}".format
     templates.globals["day"] = texts.day
     templates.globals["minute"] = texts.minute
-    return Desk(
-        ports=ports,
-        regions=regions or Regions.load(),
-        secure=secure_cookies,
-        assets=assets.load(),
-        templates=templates,
-        story=story,
-    )
+    return templates
+
+
+def render(templates: Environment, template: str, *, language: texts.Language, **context: object) -> str:
+    """A page's HTML."""
+    return templates.get_template(template).render(say=partial(_say, language), language=language, **context)
 
 
 def grouped(code: str) -> str:

@@ -10,15 +10,16 @@ import json
 from typing import Any, Final
 from urllib.parse import quote
 
-from litestar import Request, Response, Router, post, route
+from litestar import Request, Response, Router, get, post, route
 from litestar.di import NamedDependency, Provide
 from litestar.enums import HttpMethod
+from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 
 from kernel.errors import InvalidInput, NotAuthenticated, TooMany, YimaError
 from traceability.regions import Regions
-from web import claims, failures, story, visits
+from web import claims, failures, livery, story, visits
 from web.assets import static_route
 from web.desk import Desk, open_desk
 from web.ports import Ports
@@ -74,6 +75,7 @@ async def _look(desk: Desk, visit: Visit, text: str, typed: str) -> Response[byt
     return desk.page(
         visit,
         "landing.html",
+        brand=look.brand_slug,
         look=look,
         tone=claims.TONES[look.kind],
         offer=claims.offer(look, visit),
@@ -91,13 +93,13 @@ async def scan(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
     return desk.page(
         visit,
         "result.html",
+        brand=form.get("brand", ""),
         switch=back,
         reply=reply,
         tone=claims.TONES[reply.outcome],
         back=back,
         code=request.code,
         brand_slug=form.get("brand", ""),
-        brand="",
     )
 
 
@@ -144,7 +146,19 @@ async def start_over(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
 async def me(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
     """The member's own page."""
     shown = None if visit.member is None else await desk.ports.me(visit.member, visit.language)
-    return desk.page(visit, "me.html", me=shown)
+    return desk.page(visit, "me.html", brand=visit.brand_slug if shown is None else shown.brand_slug, me=shown)
+
+
+@get("/brand/{slug:str}/{name:str}")
+async def brand_file(desk: GivenDesk, slug: FromPath[str], name: FromPath[str]) -> Response[bytes]:
+    """A brand's style sheet or logo, under an address that names its content."""
+    sheet = livery.serve_sheet(name)
+    if sheet is not None:
+        return sheet
+    found = await desk.ports.logo(slug, livery.logo_hash(name))
+    if found is None:
+        raise NotFoundException("There is no such file.")
+    return livery.serve_logo(found)
 
 
 @route("/draws/{name:str}", http_method=READ)
@@ -184,7 +198,7 @@ def routes(
         ConfigurationError: the front end or the region data are not built.
     """
     desk = open_desk(ports, secure_cookies=secure_cookies, regions=regions, story=story)
-    pages = [home, find, landing, digital_link, scan, send_code, sign_in, sign_out, start_over, me, draw]
+    pages = [home, find, landing, digital_link, scan, send_code, sign_in, sign_out, start_over, me, draw, brand_file]
     if story:
         pages.append(figures)
 
@@ -241,6 +255,7 @@ def _code_page(desk: Desk, visit: Visit, form: Form, error: YimaError | None) ->
         visit,
         "sign_in.html",
         status=200 if error is None else error.status,
+        brand=form.get("brand", ""),
         switch=_return_path(form),
         headers={"Retry-After": str(wait)} if isinstance(wait, int) else None,
         ask_phone=isinstance(error, InvalidInput) and "one_time_code" not in form,

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from insights.figures import Figures
+from traceability.brands import Shown
+from traceability.pictures import Picture
 from traceability.scans import Look, ScanReply, ScanRequest
 
 
@@ -78,6 +80,14 @@ class Ports(Protocol):
 
     async def draw(self, name: str, language: str) -> DrawShown:
         """A draw as published."""
+        ...
+
+    def brand(self, slug: str) -> Shown | None:
+        """A brand and its settings, from memory; None where there is none."""
+        ...
+
+    async def logo(self, slug: str, content_hash: str) -> Picture | None:
+        """A brand's logo, if it still has this one."""
         ...
 
     async def figures(self) -> Figures:

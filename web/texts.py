@@ -21,6 +21,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "nav.label": ("网站导航", "Site"),
     "nav.me": ("我的", "My account"),
     "nav.figures": ("演示数据", "Figures"),
+    "foot.operator": ("本页由{name}运营", "Operated by {name}"),
+    "foot.privacy": ("隐私政策", "Privacy policy"),
+    "foot.service": ("客服：{where}", "Help: {where}"),
+    "claim.elsewhere": ("前往会员中心领取", "Go on to the member centre"),
+    "claim.elsewhere.note": ("将打开 {host}，在那里登录并领取。", "Opens {host}, where you sign in and claim."),
     "foot.promise": ("看码不领奖；您点按钮才算扫码。", "Looking claims nothing; only your tap does."),
     # Home
     "home.title": ("核对商品上的码", "Look up the code on a product"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -20,21 +20,35 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy import text
 
 from campaigns import draws
+from campaigns.awards import Award
 from insights import figures
+from insights.live import Live
+from insights.views import Views
+from kernel.crypto import Vault
+from kernel.db import Tx
 from kernel.errors import NotAuthenticated, YimaError
 from members.tokens import Tokens
-from scanapi import api, problems
+from scanapi import api, problems, settle
 from scanapi.api import Deps
 from scanapi.sentences import Language
 from scanapi.service import ScanService
-from traceability import catalogue
+from traceability import brands, catalogue
+from traceability.brands import LiveSettings
 from traceability.ip import IpLocator
+from traceability.pictures import Picture
 from traceability.regions import Regions
 from traceability.scans import Look, ScanReply, ScanRequest
 from web import pages
+from web.console import routes as console
+from web.console.desk import Desk, Means, open_desk
 from web.ports import DrawShown, Me, PrizeHeld
-from yima import broker, runtime
+from yima import broker, issue, readiness, runtime
+from yima.edge import Edge
+from yima.metrics import Figures
 from yima.settings import Settings
+
+if TYPE_CHECKING:
+    from yima.telemetry import Spans
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +62,8 @@ class Wiring:
     """What the handlers need; made when the application starts, for it holds connections of its event loop."""
 
     _deps: Deps | None = None
+    _desk: Desk | None = None
+    _brands: LiveSettings | None = None
 
     @property
     def deps(self) -> Deps:
@@ -58,6 +74,36 @@ class Wiring:
     @deps.setter
     def deps(self, made: Deps) -> None:
         self._deps = made
+
+    @property
+    def brands(self) -> LiveSettings:
+        """The brands' settings."""
+        assert self._brands is not None, "the application has not started"
+        return self._brands
+
+    @brands.setter
+    def brands(self, made: LiveSettings) -> None:
+        self._brands = made
+
+    @property
+    def desk(self) -> Desk:
+        """The console's, made at the start."""
+        assert self._desk is not None, "the application has not started"
+        return self._desk
+
+    @desk.setter
+    def desk(self, made: Desk) -> None:
+        self._desk = made
+
+
+class _Decider:
+    """Decides held claims for the console (`web.console.desk.DecideClaim`)."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def __call__(self, tx: Tx, claim_id: int, *, post: bool, reason: str, actor: str) -> Award | None:
+        return await settle.decide(tx, self._vault, claim_id, post=post, reason=reason, actor=actor)
 
 
 class Pages:
@@ -142,6 +188,14 @@ class Pages:
             entries=draw.entries,
         )
 
+    def brand(self, slug: str) -> brands.Shown | None:
+        """A brand and its settings."""
+        return self._wiring.brands.of(slug)
+
+    async def logo(self, slug: str, content_hash: str) -> Picture | None:
+        """A brand's logo."""
+        return await self._wiring.brands.logo(slug, content_hash)
+
     async def figures(self) -> figures.Figures:
         """The installation's figures."""
         async with self._deps.db.transaction() as tx:
@@ -149,7 +203,7 @@ class Pages:
 
 
 class Guard:
-    """Security headers on every answer, and one log line a request that holds no code and no personal data.
+    """Security headers on every answer.
 
     Around the whole application, so that addresses no route knows are guarded too.
     """
@@ -162,29 +216,15 @@ class Guard:
         if scope["type"] != ScopeType.HTTP:
             await self._application(scope, receive, send)
             return
-        started = time.perf_counter()
-        status = 0
 
         async def sending(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
                 headers = list(message.get("headers", []))
                 have = {name.lower() for name, _ in headers}
                 message["headers"] = [*headers, *((n, v) for n, v in _HEADERS if n not in have)]
             await send(message)
 
-        try:
-            await self._application(scope, receive, sending)
-        finally:
-            route = scope.get("path_template") or "unknown"  # never the path: it holds the code
-            log.debug(
-                "request",
-                method=scope["method"],
-                route=route,
-                status=status,
-                ms=round((time.perf_counter() - started) * 1000, 1),
-            )
+        await self._application(scope, receive, sending)
 
 
 _HEADERS = (
@@ -203,29 +243,58 @@ class Waker:
 
     def __call__(self) -> None:
         """Send the wake-up in the background."""
-        task = asyncio.create_task(self._send())
+        self._begin("yima.relay")
+
+    def task(self, task_id: UUID) -> None:
+        """Wake a worker for long work, in the background."""
+        self._begin("yima.run", str(task_id))
+
+    def _begin(self, name: str, *args: str) -> None:
+        task = asyncio.create_task(self._send(name, args))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _send(self) -> None:
+    async def _send(self, name: str, args: tuple[str, ...]) -> None:
         try:
-            await asyncio.to_thread(self._celery.send_task, "yima.relay", ignore_result=True)
+            await asyncio.to_thread(self._celery.send_task, name, args=args, ignore_result=True, expires=broker.SWEEP_S)
         except Exception as error:  # the sweep finds it within ten seconds
             log.warning("wake.unsent", error=type(error).__name__)
 
 
-def make_app(settings: Settings, url: str) -> Guard:
+def make_app(settings: Settings, url: str) -> Edge:
     """The application over an open database; `url` is its address."""
-    return Guard(make_litestar(settings, url))
+    figures = Figures()
+    spans = None
+    if settings.otlp_url is not None:
+        from yima import telemetry  # noqa: PLC0415 (switched off, it is not even imported)
+
+        spans = telemetry.Spans(settings.otlp_url, service="yima-web")
+    guarded = Guard(make_litestar(settings, url, figures, spans))
+    return Edge(guarded, settings, figures, trace=None if spans is None else spans.request)
 
 
-def make_litestar(settings: Settings, url: str) -> Litestar:
-    """The Litestar application within the guard."""
+def make_litestar(settings: Settings, url: str, watched: Figures, spans: Spans | None = None) -> Litestar:
+    """The Litestar application within the guard.
+
+    Args:
+        settings: of this installation.
+        url: the database's address.
+        watched: shows the figures of what is opened here.
+        spans: records groups and statements, or None.
+    """
     wiring = Wiring()
     regions = Regions.load()
     ports = Pages(wiring)
+
+    def deps() -> Deps:
+        return wiring.deps
+
+    def desk() -> Desk:
+        return wiring.desk
+
     secure = settings.public_url.lower().startswith("https://")
     page_errors = pages.exception_handlers(ports, secure_cookies=secure, regions=regions, story=settings.dev)
+    console_errors = console.exception_handlers(desk, secure_cookies=secure)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -239,14 +308,35 @@ def make_litestar(settings: Settings, url: str) -> Litestar:
             )
             waker = Waker(broker.make_app(settings, url))
             wiring.deps = Deps(opened.db, opened.vault, opened.index, Tokens(opened.vault), scans, waker)
+            wiring.brands = LiveSettings(opened.db)
+            live = Live(url)
+            means = Means(
+                db=opened.db,
+                vault=opened.vault,
+                index=opened.index,
+                views=Views(opened.db),
+                live=live,
+                wake=waker,
+                wake_task=waker.task,
+                packages=issue.packages_folder(settings),
+                public_url=settings.public_url,
+                dev=settings.dev,
+                mail=settings.dev or settings.smtp_url is not None,
+                decide_claim=_Decider(opened.vault),
+            )
+            wiring.desk = open_desk(means, secure_cookies=secure, regions=regions)
+            watched.watch(opened.db, scans)
+            if spans is not None:
+                spans.watch(opened.db, scans.gate)
             await scans.start()
+            await live.start()
+            await wiring.brands.start()
             try:
                 yield
             finally:
+                await wiring.brands.close()
+                await live.close()
                 await scans.close()
-
-    def deps() -> Deps:
-        return wiring.deps
 
     @get("/health", include_in_schema=False, media_type=MediaType.TEXT)
     async def health() -> str:
@@ -255,14 +345,9 @@ def make_litestar(settings: Settings, url: str) -> Litestar:
 
     @get("/ready", include_in_schema=False)
     async def ready() -> Response[dict[str, str]]:
-        """Whether it can serve: the database answers."""
-        try:
-            async with asyncio.timeout(2):
-                await deps().db.ping()
-        except Exception as error:
-            log.warning("not.ready", error=type(error).__name__)
-            return Response({"database": "away"}, status_code=503)
-        return Response({"database": "ok"})
+        """Whether it can serve: the database answers, its schema suits, the keys are loaded."""
+        parts = await readiness.look(deps().db, deps().scans)
+        return Response(parts, status_code=200 if set(parts.values()) == {"ok"} else 503)
 
     return Litestar(
         route_handlers=[
@@ -270,12 +355,13 @@ def make_litestar(settings: Settings, url: str) -> Litestar:
             health,
             ready,
             *pages.routes(ports, secure_cookies=secure, regions=regions, story=settings.dev),
+            *console.routes(desk, secure_cookies=secure),
         ],
         dependencies={"deps": Provide(deps, sync_to_thread=False)},
         exception_handlers={
-            YimaError: _by_path(problems.from_error, page_errors[YimaError]),
-            HTTPException: _by_path(problems.from_http, page_errors[HTTPException]),
-            Exception: _by_path(problems.from_defect, page_errors[Exception]),
+            YimaError: _by_path(problems.from_error, page_errors[YimaError], console_errors[YimaError]),
+            HTTPException: _by_path(problems.from_http, page_errors[HTTPException], console_errors[HTTPException]),
+            Exception: _by_path(problems.from_defect, page_errors[Exception], console_errors[Exception]),
         },
         lifespan=[lifespan],
         request_max_body_size=BODY_BYTES_MAX,
@@ -285,10 +371,13 @@ def make_litestar(settings: Settings, url: str) -> Litestar:
     )
 
 
-def _by_path(for_api: Handler, for_pages: Handler) -> Handler:
-    """Errors of the API are problem details, errors of pages are pages."""
+def _by_path(for_api: Handler, for_pages: Handler, for_console: Handler) -> Handler:
+    """Errors of the API are problem details, errors of pages are pages, each in its own frame."""
 
     def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        return (for_api if request.url.path.startswith("/api/") else for_pages)(request, error)
+        path = request.url.path
+        if path.startswith("/api/"):
+            return for_api(request, error)
+        return (for_console if path.startswith("/console") else for_pages)(request, error)
 
     return handle

@@ -13,6 +13,7 @@ from kombu.entity import Exchange, Queue
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from yima import signs  # noqa: F401 (messages carry the request's id)
 from yima.runtime import Runtime
 from yima.settings import Settings
 
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 SWEEP_S = 10.0
 HOUSEKEEPING_S = 3600.0
+ROLLUP_S = 2.0
+"""So often new scans are rolled up: with the transport's own second they are seen within five."""
 QUEUE = "yima"
 LONG_QUEUE = "yima.long"
 """Where tasks go: a worker of its own takes them, so that short work never waits for long."""
@@ -57,6 +60,7 @@ def make_app(settings: Settings, database_url: str) -> Celery:
         timezone="UTC",
         beat_schedule={
             "sweep": {"task": "yima.sweep", "schedule": SWEEP_S, "options": {"expires": SWEEP_S}},
+            "rollup": {"task": "yima.rollup", "schedule": ROLLUP_S, "options": {"expires": ROLLUP_S}},
             "housekeeping": {"task": "yima.housekeeping", "schedule": HOUSEKEEPING_S},
         },
     )

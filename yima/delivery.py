@@ -1,7 +1,7 @@
 """How outbox messages leave: wired here, for only the composition root knows every kind.
 
-One-time codes go to the gateway at `YIMA_SMS_URL` (a JSON post signed with HMAC-SHA256), or, in development
-only, to a file under `YIMA_HOME`.
+One-time codes go to the gateway at `YIMA_SMS_URL` (a JSON post signed with HMAC-SHA256), mails to the server at
+`YIMA_SMTP_URL`, or, in development only, both to files under `YIMA_HOME`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ import httpx
 
 from kernel.errors import ConfigurationError
 from kernel.outbox import Handler, Message
-from yima.runtime import development_outbox
+from staff import mails, resets
+from yima import mail
+from yima.runtime import Runtime, development_mails, development_outbox
 from yima.settings import Settings
 
 GATEWAY_TIMEOUT_S = 10.0
 
 
-def handlers(settings: Settings) -> Mapping[str, Handler]:
+def handlers(opened: Runtime) -> Mapping[str, Handler]:
     """The handler of each kind of message."""
+    settings = opened.settings
 
     async def sms(message: Message) -> None:
         if settings.sms_url is not None:
@@ -35,7 +38,30 @@ def handlers(settings: Settings) -> Mapping[str, Handler]:
         else:
             raise ConfigurationError("YIMA_SMS_URL is not set: no text message can be sent.")
 
-    return {"sms.code": sms}
+    async def mail_out(message: Message) -> None:
+        if settings.smtp_url is not None:
+            await _mail(settings, message)
+        elif settings.dev:
+            await asyncio.to_thread(_append, development_mails(settings), message)
+        else:
+            raise ConfigurationError("YIMA_SMTP_URL is not set: no e-mail can be sent.")
+
+    async def reset(message: Message) -> None:
+        await resets.answer(opened.db, opened.vault, opened.index, message, base_url=settings.base_url)
+
+    return {"sms.code": sms, mails.KIND: mail_out, resets.KIND: reset}
+
+
+async def _mail(settings: Settings, message: Message) -> None:
+    """Hand a mail in; its Message-ID is made from the key, so that a second delivery can be recognised."""
+    assert settings.smtp_url is not None
+    assert settings.mail_from is not None
+    body = json.loads(message.body)
+    sender = mail.parse_sender(settings.mail_from)
+    letter = mail.compose(
+        sender=sender, to=body["to"], subject=body["subject"], text=body["text"], key=message.key
+    )  # fmt: skip
+    await mail.send(mail.parse_server(settings.smtp_url), letter)
 
 
 async def _post(settings: Settings, message: Message) -> None:

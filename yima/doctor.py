@@ -6,7 +6,6 @@ import asyncio
 import ctypes.util
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -15,21 +14,13 @@ from sqlalchemy import text
 from kernel.clock import now
 from kernel.errors import YimaError
 from traceability.regions import Regions
-from yima import migrate, runtime
+from yima import examination, mail, migrate, runtime
+from yima.examination import Finding
 from yima.runtime import Runtime
 from yima.settings import Settings
 
 DISK_FREE_BYTES_MIN = 1 << 30
 CLOCK_SKEW_S_MAX = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    name: str
-    ok: bool
-    said: str
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -41,6 +32,12 @@ def examine(settings: Settings) -> list[Finding]:
         _library(),
         _tried("regions", lambda: Regions.load().version),
         _texts(settings),
+        _mail(settings),
+        examination.secrets(settings),
+        examination.proxies(settings),
+        examination.files(settings),
+        *examination.brokers(settings),
+        *examination.backup_folder(settings),
     ]
     try:
         with runtime.database_url(settings) as url:
@@ -86,13 +83,24 @@ def _texts(settings: Settings) -> Finding:
     return Finding("text messages", ok=False, said="YIMA_SMS_URL is not set: nobody can sign in")
 
 
+def _mail(settings: Settings) -> Finding:
+    if settings.smtp_url is not None:
+        server = mail.parse_server(settings.smtp_url)
+        how = "TLS" if server.tls else "STARTTLS" if server.starttls else "no encryption"
+        return Finding("e-mail", ok=True, said=f"handed to {server.host}:{server.port}, {how}")
+    if settings.dev:
+        return Finding("e-mail", ok=True, said=f"written to {runtime.development_mails(settings)}")
+    return Finding("e-mail", ok=False, said="YIMA_SMTP_URL is not set: no password resets, no invitations by mail")
+
+
 async def _database(settings: Settings, url: str) -> list[Finding]:
-    async with runtime.connect(settings, url, application="yima doctor") as opened:
+    async with runtime.connect(settings, url, application="yima doctor", examining=True) as opened:
         return [
             await _setting(opened, "fsync", "on"),
             await _setting(opened, "full_page_writes", "on"),
             await _setting(opened, "synchronous_commit", "on"),
             await _clock(opened),
+            *await examination.database(opened),
             await _backlog(opened),
         ]
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from codegen import batches, keys, packages
 from codegen.outfiles import probe_writable
 from codegen.packages import Manifest
 from kernel import tasks
+from kernel.errors import InvalidInput
 from traceability import catalogue
 from yima import broker
 from yima.runtime import Runtime
+from yima.settings import Settings
+
+_TELL_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,53 @@ async def issue(
     async with runtime.db.transaction() as tx:
         await batches.finish(tx, batch, sha256=manifest.sha256, actor=actor)
     return manifest
+
+
+def packages_folder(settings: Settings) -> Path:
+    """Where the packages lie that the console hands out; every web and worker process must see the same folder."""
+    return settings.home / "packages"
+
+
+async def write_package(
+    runtime: Runtime, name: str, *, progress: Callable[[int, int], Coroutine[Any, Any, None]]
+) -> dict[str, Any]:
+    """Write the code package of a batch that the console ordered; run again, it writes the identical file.
+
+    Args:
+        runtime: gives the key and the folder.
+        name: the batch's.
+        progress: awaited about once a second with (lines so far, all lines).
+
+    Raises:
+        InvalidInput: the folder cannot be written.
+    """
+    async with runtime.db.transaction() as tx:
+        batch = await batches.get(tx, name)
+        key = await keys.load(tx, runtime.vault, batch.key_id)
+        brand = next(each for each in await catalogue.list_brands(tx) if each.id == batch.brand_id)
+    folder = packages_folder(runtime.settings)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    loop = asyncio.get_running_loop()
+    told = time.monotonic()
+
+    def on_progress(done: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _TELL_EVERY_S:
+            told = time.monotonic()
+            asyncio.run_coroutine_threadsafe(progress(done, batch.count), loop).result()
+
+    await progress(0, batch.count)
+    path = packages.path_in(folder, batch)
+    try:
+        manifest = await asyncio.to_thread(packages.write, path, batch, key, brand=brand.slug, on_progress=on_progress)
+    except InvalidInput:
+        async with runtime.db.transaction() as tx:
+            await batches.fail(tx, batch)
+        raise
+    await progress(batch.count, batch.count)
+    async with runtime.db.transaction() as tx:
+        await batches.finish(tx, batch, sha256=manifest.sha256, actor=None)
+    return {"lines": manifest.count, "bytes": manifest.bytes, "sha256": manifest.sha256}
 
 
 async def activate(runtime: Runtime, name: str, *, first: int | None, last: int | None, actor: str) -> int:

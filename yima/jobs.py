@@ -9,7 +9,7 @@ from typing import Any
 from codegen import batches
 from kernel.tasks import Attempt, TaskFunction
 from scanapi import settle
-from yima import labels
+from yima import issue, labels
 from yima.runtime import Runtime
 
 
@@ -33,4 +33,7 @@ def functions(runtime: Runtime) -> Mapping[str, TaskFunction]:
         )
         return await labels.render(runtime, job, progress=attempt.progress)
 
-    return {"settle_claims": settle_claims, "render_labels": render_labels}
+    async def write_package(attempt: Attempt) -> dict[str, Any]:
+        return await issue.write_package(runtime, attempt.args["batch"], progress=attempt.progress)
+
+    return {"settle_claims": settle_claims, "render_labels": render_labels, "write_package": write_package}

@@ -1,4 +1,7 @@
-"""`yima up`: web, worker and beat as child processes over one database, restarted when they die.
+"""`yima up`: web, workers and beat as child processes over one database, restarted when they die.
+
+`yima up --only ROLE` becomes that one program, for where something else watches over processes (containers,
+systemd).
 
 The launcher holds the listening socket and, where there is no `YIMA_DATABASE_URL`, the embedded database. Its
 children die with it, however it dies.
@@ -15,10 +18,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 
@@ -29,7 +33,7 @@ from yima.settings import Settings
 log = structlog.get_logger(__name__)
 
 START_S_MAX = 60.0
-STOP_S_MAX = 15.0
+STOP_S_MAX = 10.0
 DEATHS_MAX = 5
 """A child that dies so often within a minute is not started again, and everything stops."""
 _PR_SET_PDEATHSIG = 1
@@ -64,12 +68,53 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+ROLES = ("web", "worker", "long-worker", "beat")
+WEB_MAX = 64
+
+
+def command_of(role: str, home: Path) -> list[str]:
+    """The program of a role."""
+    celery = [sys.executable, "-m", "celery", "-A", "yima.celery_app", "--quiet"]
+    worker = [*celery, "worker", "--concurrency=1", "--loglevel=WARNING", "--without-mingle", "--without-gossip"]
+    beat = [*celery, "beat", "--loglevel=WARNING", "-S", "yima.signs:Scheduler", "--pidfile="]
+    return {
+        "web": [sys.executable, "-m", "yima.serve"],
+        "worker": [*worker, "-Q", broker.QUEUE, "-n", "short@%h"],
+        "long-worker": [*worker, "-Q", broker.LONG_QUEUE, "-n", "long@%h"],
+        "beat": [*beat, "-s", str(home / "beat-schedule")],
+    }[role]
+
+
+def become(settings: Settings, role: str) -> NoReturn:
+    """Turn this process into the program of a role; it stops on SIGTERM, and whoever started it watches over it.
+
+    Raises:
+        ConfigurationError: there is no database of its own to reach, or the web's port is taken.
+    """
+    if settings.database_url is None:
+        raise ConfigurationError(
+            "YIMA_DATABASE_URL is missing: `yima up --only` runs one part of an installation, and the embedded "
+            "PostgreSQL serves one machine's `yima up` only."
+        )
+    settings.home.mkdir(parents=True, exist_ok=True)
+    broker.prepare(settings, settings.database_url)
+    environment = _environment(settings, settings.database_url)
+    if role == "web":
+        listening = listen(settings.bind)
+        environment["YIMA_LISTEN_FD"] = str(listening.detach())
+    if role == "beat":
+        _clear(settings.home)
+    command = command_of(role, settings.home)
+    os.execve(command[0], command, environment)  # noqa: S606 (our own program, without a shell)
+
+
 @dataclass(slots=True)
 class Child:
-    """One child process and how often it had to be started."""
+    """One child process and how often it had to be started; web processes have numbers."""
 
     name: str
     command: list[str]
+    number: int | None = None
     process: subprocess.Popen[bytes] | None = None
     deaths: list[float] = field(default_factory=list)
 
@@ -77,18 +122,14 @@ class Child:
 class Launcher:
     """Starts, watches and stops the children."""
 
-    def __init__(self, settings: Settings, url: str, listening: socket.socket) -> None:
+    def __init__(self, settings: Settings, url: str, listening: socket.socket, *, web: int = 1) -> None:
         self._settings = settings
         self._listening = listening
-        self._environment = _environment(settings, url, listening)
-        celery = [sys.executable, "-m", "celery", "-A", "yima.celery_app", "--quiet"]
-        schedule = settings.home / "beat-schedule"
-        worker = [*celery, "worker", "--concurrency=1", "--loglevel=WARNING", "--without-mingle", "--without-gossip"]
+        self._environment = _environment(settings, url)
+        # all web processes accept from the one socket: what waits in it when one dies is taken by another
         self._children = [
-            Child("web", [sys.executable, "-m", "yima.serve"]),
-            Child("worker", [*worker, "-Q", broker.QUEUE, "-n", "short@%h"]),
-            Child("long worker", [*worker, "-Q", broker.LONG_QUEUE, "-n", "long@%h"]),
-            Child("beat", [*celery, "beat", "--loglevel=WARNING", "-s", str(schedule), "--pidfile="]),
+            *(Child("web", command_of("web", settings.home), number) for number in range(web)),
+            *(Child(role, command_of(role, settings.home)) for role in ROLES[1:]),
         ]
 
     @property
@@ -113,10 +154,13 @@ class Launcher:
             time.sleep(0.05)
 
     def _spawn(self, child: Child) -> None:
+        environment = dict(self._environment)
+        if child.number is not None:
+            environment |= {"YIMA_LISTEN_FD": str(self._listening.fileno()), "YIMA_WEB_NUMBER": str(child.number)}
         child.process = subprocess.Popen(
             child.command,
-            env=self._environment,
-            pass_fds=[self._listening.fileno()] if child.name == "web" else [],
+            env=environment,
+            pass_fds=[] if child.number is None else [self._listening.fileno()],
             preexec_fn=_die_with_parent,  # noqa: PLW1509 (the launcher has one thread)
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C reaches the launcher, which stops them in order
@@ -165,17 +209,17 @@ class Launcher:
                 child.process.wait()
 
 
-def _environment(settings: Settings, url: str, listening: socket.socket) -> Mapping[str, str]:
+def _environment(settings: Settings, url: str) -> dict[str, str]:
+    """What a child needs to know beyond our own environment; secrets stay where they are (a setting, a file)."""
     host, port = settings.bind
+    more = {"YIMA_EMBEDDED_URL": url} if settings.database_url is None else {}
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in ("YIMA_BIND_FILE", "YIMA_HOME_FILE")},
         "YIMA_ENV": settings.env,
         "YIMA_HOME": str(settings.home),
-        "YIMA_BIND": f"{host}:{port}",
-        "YIMA_SECRET_KEYS": ",".join(settings.secret_keys),
-        "YIMA_EMBEDDED_URL": url,
-        "YIMA_LISTEN_FD": str(listening.fileno()),
+        "YIMA_BIND": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "PYTHONUNBUFFERED": "1",
+        **more,
     }
 
 
@@ -185,6 +229,7 @@ def running(
     *,
     on_wait: Callable[[str], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    web: int = 1,
 ) -> Iterator[tuple[Launcher, str]]:
     """The whole installation, up and ready, with its database's URL; everything stops when the block ends."""
     with listen(settings.bind) as listening, runtime.database_url(settings, on_wait=on_wait) as url:
@@ -192,7 +237,7 @@ def running(
             migrate.upgrade(url)
         broker.prepare(settings, url)
         _clear(settings.home)
-        launcher = Launcher(settings, url, listening)
+        launcher = Launcher(settings, url, listening, web=web)
         try:
             launcher.start(stopped)
             yield launcher, url

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -18,9 +19,12 @@ from kernel.crypto import BlindIndex, Vault, load_data_key
 from kernel.db import Database
 from kernel.errors import ConfigurationError
 from yima import migrate
-from yima.settings import Settings
+from yima.settings import ACCEPT_LOSS, Settings
 
 Result = TypeVar("Result")
+
+
+_LOSES = text("SELECT current_setting('fsync') = 'off' OR current_setting('synchronous_commit') = 'off'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +49,38 @@ def database_url(settings: Settings, *, on_wait: Callable[[str], None] | None = 
 
 
 @asynccontextmanager
-async def connect(settings: Settings, url: str, *, pool_size: int = 0, application: str) -> AsyncIterator[Runtime]:
+async def connect(
+    settings: Settings, url: str, *, pool_size: int = 0, application: str, examining: bool = False
+) -> AsyncIterator[Runtime]:
     """Open the database and load the data keys.
 
+    Args:
+        settings: of this installation.
+        url: the database's address.
+        pool_size: connections kept open; 0 opens one for each transaction.
+        application: the name shown in `pg_stat_activity`.
+        examining: open a database that may lose what it acknowledged, too.
+
     Raises:
-        ConfigurationError: the database cannot be reached, or its schema is not this version's.
+        ConfigurationError: the database cannot be reached, its schema does not suit this version, or, in production,
+            it does not write through to its disk.
     """
     vault = Vault(settings.secret_keys)
     db = Database(url, pool_size=pool_size, application=application)
     try:
         try:
             async with db.transaction() as tx:
-                revision = await tx.run_sync(migrate.current)
+                schema = await tx.run_sync(migrate.state)
+                loses = (await tx.execute(_LOSES)).scalar_one()
         except (OSError, DBAPIError, asyncpg.PostgresError) as error:
             raise ConfigurationError(f"The database cannot be reached: {_why(error, url)}.") from None
-        if revision != migrate.head():
+        refusal = migrate.refusal(schema)
+        if refusal is not None:
+            raise ConfigurationError(refusal)
+        if loses and not (settings.dev or settings.unsafe_database or examining):
             raise ConfigurationError(
-                f"The database is at revision {revision or 'none'}, this version needs {migrate.head()}: "
-                "run `yima migrate`."
+                "The database runs with fsync or synchronous_commit off: a crash would lose scans that were "
+                f"acknowledged. Switch it on, or set YIMA_UNSAFE_DATABASE={ACCEPT_LOSS}."
             )
         async with db.transaction() as tx:
             index = BlindIndex(await load_data_key(tx, vault, "blind-index"))
@@ -114,3 +132,8 @@ async def _run(settings: Settings, url: str, use: Callable[[Runtime], Awaitable[
 def development_outbox(settings: Settings) -> Path:
     """The file that development's text messages are written to."""
     return settings.home / "outbox" / "sms.jsonl"
+
+
+def development_mails(settings: Settings) -> Path:
+    """The file that development's mails are written to."""
+    return settings.home / "outbox" / "mail.jsonl"

@@ -7,19 +7,23 @@ from typing import Any
 
 import campaigns.tables
 import codegen.tables
+import insights.tables
 import kernel.audit
 import kernel.crypto
+import kernel.heartbeats
 import kernel.outbox
 import kernel.tasks
 import members.tables
+import staff.tables
 import traceability.tables
 from kernel.db import metadata
 
 __all__ = ["metadata", "of_our_making"]
 
 _ROOMS = (
-    campaigns.tables, codegen.tables, kernel.audit, kernel.crypto, kernel.outbox, kernel.tasks,
-    members.tables, traceability.tables,
+    campaigns.tables, codegen.tables, insights.tables, kernel.audit, kernel.crypto, kernel.heartbeats,
+    kernel.outbox, kernel.tasks,
+    members.tables, staff.tables, traceability.tables,
 )  # fmt: skip
 
 _NOT_OURS = re.compile(r"scan_\d{4}_\d{2}.*|kombu_.*|celery_.*|alembic_version|queue_id_sequence|message_id_sequence")

@@ -9,9 +9,10 @@ import sys
 import uvicorn
 
 from kernel.errors import YimaError
-from yima import asgi, logs, settings
+from yima import asgi, logs, processes, settings
 
-GRACE_S = 10
+GRACE_S = 5
+"""Answers take milliseconds; what is open longer is a live page, which comes back by itself."""
 
 
 def main() -> int:
@@ -34,7 +35,12 @@ def main() -> int:
     server = uvicorn.Server(config)
     # Not uvicorn's own `fd`: it takes every socket for a Unix one, which costs TCP_NODELAY (40 ms an answer) and the
     # client's address.
-    server.run(sockets=[socket.socket(fileno=int(os.environ["YIMA_LISTEN_FD"]))])
+    sockets = [socket.socket(fileno=int(os.environ["YIMA_LISTEN_FD"]))]
+    if found.metrics_bind is not None:
+        # of several processes at one port, each is scraped at a port of its own
+        host, port = found.metrics_bind
+        sockets.append(processes.listen((host, port + int(os.environ.get("YIMA_WEB_NUMBER", "0")))))
+    server.run(sockets=sockets)
     return 0 if server.started else 1
 
 

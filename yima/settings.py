@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from codegen import links
 from kernel.errors import ConfigurationError, YimaError
+from yima import mail
+from yima.environment import Environment, Network
 
 DEV_KEY_FILE = "secret.key"
+ACCEPT_LOSS = "i-accept-that-a-crash-loses-acknowledged-scans"
+"""What `YIMA_UNSAFE_DATABASE` must say for a production database that does not write through to its disk."""
+_LOOPBACK = "127.0.0.0/8,::1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,15 @@ class Settings:
         ip_data: a file that locates network addresses (ip2region xdb or mmdb), or None.
         sms_url: where one-time codes are posted to in production, or None.
         sms_secret: signs those posts.
+        trusted_proxies: networks whose X-Forwarded headers and X-Request-ID are believed.
+        metrics_networks: networks that /metrics is shown to.
+        metrics_bind: where each of several web processes of one launcher serves its own /metrics (port + number).
+        otlp_url: where spans are sent to (OTLP over HTTP), or None.
+        log_requests: `slow` (a second or more, or status 500 and above) or `all`.
+        unsafe_database: a database with fsync or synchronous_commit off is accepted in production.
+        backup_folder: where base backups and archived WAL can be looked at, or None.
+        smtp_url: where e-mail is handed in, or None.
+        mail_from: the sender of e-mail, or None.
     """
 
     env: str
@@ -45,15 +60,30 @@ class Settings:
     secret_keys: tuple[str, ...]
     bind: tuple[str, int]
     public_url: str
-    limit_exempt: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    limit_exempt: tuple[Network, ...]
     ip_data: Path | None
     sms_url: str | None
     sms_secret: str | None
+    trusted_proxies: tuple[Network, ...] = ()
+    metrics_networks: tuple[Network, ...] = ()
+    metrics_bind: tuple[str, int] | None = None
+    otlp_url: str | None = None
+    log_requests: str = "slow"
+    unsafe_database: bool = False
+    backup_folder: Path | None = None
+    smtp_url: str | None = None
+    mail_from: str | None = None
 
     @property
     def dev(self) -> bool:
         """Whether this is a development installation."""
         return self.env == "dev"
+
+    @property
+    def base_url(self) -> str:
+        """Where links in mails lead: the public address as browsers write it (codes bear it in upper case)."""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme.lower()}://{parts.netloc.lower()}"
 
 
 def load(environment: Mapping[str, str] | None = None, *, port: int | None = None) -> Settings:
@@ -66,28 +96,33 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
     Raises:
         ConfigurationError: the sentence names every setting that is missing or wrong.
     """
-    values = os.environ if environment is None else environment
-    problems: list[str] = []
-
-    def get(name: str) -> str | None:
-        return values.get(name, "").strip() or None
-
-    env = get("YIMA_ENV") or "production"
-    if env not in ("production", "dev"):
-        problems.append(f"YIMA_ENV is production or dev, not {env!r}")
+    given = Environment(os.environ if environment is None else environment)
+    get, problems = given.get, given.problems
+    env = given.choice("YIMA_ENV", ("production", "dev"))
     home = Path(get("YIMA_HOME") or ".yima").absolute()
-    keys = tuple(key.strip() for key in (get("YIMA_SECRET_KEYS") or "").split(",") if key.strip())
+    keys = tuple(filter(None, re.split(r"[,\s]+", get("YIMA_SECRET_KEYS") or "")))
     if not keys and env == "dev":
         keys = (_dev_key(home),)
-    if not keys:
+    if not given.is_set("YIMA_SECRET_KEYS") and not keys:
         problems.append("YIMA_SECRET_KEYS is missing (one or more secrets of 16 bytes or more, the newest last)")
     if any(len(key.encode()) < 16 for key in keys):
         problems.append("YIMA_SECRET_KEYS holds a secret of fewer than 16 bytes")
-    bind = _bind(get("YIMA_BIND") or "127.0.0.1:8000", port, problems)
-    exempt = _networks(get("YIMA_LIMIT_EXEMPT") or ("127.0.0.0/8,::1" if env == "dev" else ""), problems)
+    bind = given.bind("YIMA_BIND", "127.0.0.1:8000", port)
+    exempt = given.networks("YIMA_LIMIT_EXEMPT", _LOOPBACK if env == "dev" else "")
+    trusted = given.networks("YIMA_TRUSTED_PROXIES", "")
+    watchers = given.networks("YIMA_METRICS_NETWORKS", "0.0.0.0/0,::/0" if env == "dev" else _LOOPBACK)
+    metrics_bind = given.bind("YIMA_METRICS_BIND", "") if given.is_set("YIMA_METRICS_BIND") else None
+    otlp_url = _otlp_url(get("YIMA_OTLP_URL"), problems)
+    log_requests = given.choice("YIMA_LOG_REQUESTS", ("slow", "all"))
+    unsafe = get("YIMA_UNSAFE_DATABASE")
+    if unsafe not in (None, ACCEPT_LOSS):
+        problems.append(f"YIMA_UNSAFE_DATABASE is unset or says {ACCEPT_LOSS!r}")
+    backups = get("YIMA_BACKUP_FOLDER")
+    broker_url, redis_url = get("YIMA_BROKER_URL"), get("YIMA_REDIS_URL")
     sms_url, sms_secret = get("YIMA_SMS_URL"), get("YIMA_SMS_SECRET")
     if sms_url and not sms_secret:
         problems.append("YIMA_SMS_SECRET is missing (YIMA_SMS_URL is set)")
+    smtp_url, mail_from = _mail(get("YIMA_SMTP_URL"), get("YIMA_MAIL_FROM"), problems)
     ip_data = get("YIMA_IP_DATA")
     database_url = _database_url(get("YIMA_DATABASE_URL"), problems)
     public_url = get("YIMA_PUBLIC_URL") or f"http://{_authority(bind)}"
@@ -101,8 +136,8 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
         env=env,
         home=home,
         database_url=database_url,
-        broker_url=get("YIMA_BROKER_URL"),
-        redis_url=get("YIMA_REDIS_URL"),
+        broker_url=broker_url,
+        redis_url=redis_url,
         secret_keys=keys,
         bind=bind,
         public_url=public_url,
@@ -110,16 +145,16 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
         ip_data=None if ip_data is None else Path(ip_data),
         sms_url=sms_url,
         sms_secret=sms_secret,
+        trusted_proxies=trusted,
+        metrics_networks=watchers,
+        metrics_bind=metrics_bind,
+        otlp_url=otlp_url,
+        log_requests=log_requests,
+        unsafe_database=unsafe == ACCEPT_LOSS,
+        backup_folder=None if backups is None else Path(backups),
+        smtp_url=smtp_url,
+        mail_from=mail_from,
     )
-
-
-def _bind(text: str, port: int | None, problems: list[str]) -> tuple[str, int]:
-    host, _, number = text.rpartition(":")
-    good = number.isascii() and number.isdigit() and len(number) <= 5 and 1 <= int(number) <= 65535
-    if not host or not good:
-        problems.append(f"YIMA_BIND is HOST:PORT, not {text!r}")
-        return "127.0.0.1", 8000
-    return host.strip("[]"), int(number) if port is None else port
 
 
 def _database_url(text: str | None, problems: list[str]) -> str | None:
@@ -139,14 +174,31 @@ def _authority(bind: tuple[str, int]) -> str:
     return f"{host}:{bind[1]}"
 
 
-def _networks(text: str, problems: list[str]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    found = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
+def _otlp_url(text: str | None, problems: list[str]) -> str | None:
+    if text is None:
+        return None
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        problems.append("YIMA_OTLP_URL is no address of a collector (http://HOST:4318/v1/traces)")
+        return None
+    return text
+
+
+def _mail(url: str | None, sender: str | None, problems: list[str]) -> tuple[str | None, str | None]:
+    """The two settings of e-mail: both or neither."""
+    for value, parse in ((url, mail.parse_server), (sender, mail.parse_sender)):
         try:
-            found.append(ipaddress.ip_network(part))
-        except ValueError:
-            problems.append(f"YIMA_LIMIT_EXEMPT holds {part!r}, which is no network")
-    return tuple(found)
+            if value is not None:
+                parse(value)
+        except ConfigurationError as error:
+            problems.append(error.message.rstrip("."))
+    if url is not None and sender is None:
+        problems.append("YIMA_MAIL_FROM is missing (YIMA_SMTP_URL is set)")
+    return url, sender
 
 
 def _dev_key(home: Path) -> str:

@@ -17,11 +17,15 @@ from celery import Celery
 from sqlalchemy import text
 
 from campaigns import draws
-from kernel import outbox, tasks
+from insights import rollups
+from kernel import audit_chain, outbox, tasks
 from kernel.clock import now
 from kernel.db import Database
 from members import ledger, signin
 from scanapi import settle
+from staff import attempts as staff_attempts
+from staff import resets as staff_resets
+from staff import sessions as staff_sessions
 from traceability import journal
 from yima import broker, delivery, jobs, runtime
 from yima.runtime import Runtime
@@ -31,12 +35,17 @@ log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
+ROLLUP_S_MAX = 1.0
+"""A turn of rolling up begins no further batch after this time; the next turn goes on."""
+
 
 class _Process:
     """What one worker process keeps between tasks: its settings and the database's URL."""
 
     settings: Settings | None = None
     url: str = ""
+    watch: Callable[[Database], None] | None = None
+    """Told of each database that a task opens; spans of its statements, where somebody collects them."""
 
 
 def _opened() -> tuple[Settings, str]:
@@ -53,6 +62,8 @@ def _run(use: Callable[[Runtime], Awaitable[Result]]) -> Result:
 
     async def whole() -> Result:
         async with runtime.connect(settings, url, application="yima worker") as opened:
+            if _Process.watch is not None:
+                _Process.watch(opened.db)
             return await use(opened)
 
     return asyncio.run(whole())
@@ -82,14 +93,26 @@ def housekeeping() -> None:
     _run(_housekeeping)
 
 
-def register(app: Celery) -> None:
-    """Add the tasks to an application."""
-    for function in (sweep, relay, run, housekeeping):
+def rollup() -> dict[str, int]:
+    """Roll up what is new in the scan journal; beat wakes this every two seconds."""
+    return _run(lambda opened: _roll_up(opened.db))
+
+
+def register(app: Celery, *, watch: Callable[[Database], None] | None = None) -> None:
+    """Add the tasks to an application; `watch` is told of each database that a task opens."""
+    _Process.watch = watch
+    for function in (sweep, relay, run, housekeeping, rollup):
         app.task(name=f"yima.{function.__name__}")(function)
 
 
 async def _relay(opened: Runtime) -> dict[str, int]:
-    return await outbox.relay(opened.db, opened.vault, delivery.handlers(opened.settings))
+    return await outbox.relay(opened.db, opened.vault, delivery.handlers(opened))
+
+
+async def _roll_up(db: Database) -> dict[str, int]:
+    """A bounded turn, so that a long way to catch up does not hold up what else is due."""
+    rolled = await rollups.roll_up(db, seconds_max=ROLLUP_S_MAX)
+    return {"scans": rolled.scans, "merges": rolled.merges}
 
 
 async def sweep_once(opened: Runtime, with_task: Callable[[Runtime, UUID], Awaitable[object]]) -> dict[str, Any]:
@@ -105,6 +128,8 @@ async def sweep_once(opened: Runtime, with_task: Callable[[Runtime, UUID], Await
         "settled": lambda: settle.settle(opened.db, opened.vault),
         "draws_closed": lambda: _in_transaction(opened.db, draws.close_due),
         "lots_expired": lambda: _in_transaction(opened.db, lambda tx: ledger.expire(tx, at=now())),
+        "rolled_up": lambda: _roll_up(opened.db),
+        "trail_seals": lambda: audit_chain.seal_due(opened.db),
         "tasks": lambda: _due(opened, with_task),
     }
     for name, part in parts.items():
@@ -141,9 +166,13 @@ async def hand_on(opened: Runtime, task_id: UUID) -> None:
 async def _housekeeping(opened: Runtime) -> None:
     async with opened.db.transaction() as tx:
         await journal.ensure_partitions(tx, now().date())
+    await rollups.tidy(opened.db)
     async with opened.db.transaction() as tx:
         await outbox.prune(tx)
         await signin.prune(tx)
+        await staff_sessions.prune(tx)
+        await staff_resets.prune(tx)
+        await staff_attempts.prune(tx)
         await journal.prune(tx)
         if opened.settings.broker_url is None:
             # the transport over the database never deletes what it has delivered

@@ -43,7 +43,11 @@ def test_an_unreachable_database_is_told_in_a_sentence(database_url: str) -> Non
         migrate.upgrade(nowhere.render_as_string(hide_password=False))
 
 
-EXCEPTIONS = {"alembic_version", "brand", "data_key", "refused_count", "refused_sample"}
+EXCEPTIONS = {
+    "alembic_version", "brand", "data_key", "heartbeat", "refused_count", "refused_sample", "rollup_state",
+    # one login may serve several brands, whose roles bear them; one chain holds the trail of all brands
+    "staff", "staff_attempt", "staff_recovery", "staff_reset", "staff_session", "audit_seal",
+}  # fmt: skip
 
 
 def test_every_row_bears_its_brand(database_url: str) -> None:

@@ -43,7 +43,7 @@ def running(regions: Regions) -> Iterator[Site]:
 @pytest.fixture
 def site(running: Site) -> Site:
     fresh = FakePorts()
-    for name in ("scans", "looks", "codes_sent", "replies", "empty", "failure"):
+    for name in ("scans", "looks", "codes_sent", "replies", "brands", "picture", "empty", "failure"):
         setattr(running.ports, name, getattr(fresh, name))
     return running
 

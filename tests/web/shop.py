@@ -7,6 +7,8 @@ import httpx
 
 from insights.figures import DealerFigure, Figures
 from kernel.errors import InvalidInput, NotAuthenticated, NotFound, TooMany
+from traceability.brands import Shown
+from traceability.pictures import Picture
 from traceability.scans import FindingShown, Look, Outcome, PrizeShown, ScanReply, ScanRequest, UnitShown
 from web.ports import DrawShown, Me, PrizeHeld
 
@@ -65,6 +67,8 @@ class FakePorts:
     looks: list[tuple[str, str, str]] = field(default_factory=list)
     codes_sent: list[tuple[str, str, str]] = field(default_factory=list)
     replies: dict[object, ScanReply] = field(default_factory=dict)
+    brands: dict[str, Shown] = field(default_factory=dict)
+    picture: Picture | None = None
     empty: bool = False
     failure: Exception | None = None
 
@@ -177,6 +181,13 @@ class FakePorts:
             closed_at=datetime(2026, 2, 1, 1, tzinfo=UTC) if name == "winter" else None,
             entries=1_204_117,
         )
+
+    def brand(self, slug: str) -> Shown | None:
+        return self.brands.get(slug)
+
+    async def logo(self, slug: str, content_hash: str) -> Picture | None:
+        shown = self.brands.get(slug)
+        return self.picture if shown is not None and shown.settings.logo_hash == content_hash != "" else None
 
     async def figures(self) -> Figures:
         self._fail()

@@ -99,8 +99,10 @@ def test_type_error_fails_the_build(build: ModuleType):
 def test_lock_file_pins_every_package_and_names_no_registry():
     package = json.loads((FRONTEND / "package.json").read_text())
     lock = json.loads((FRONTEND / "package-lock.json").read_text())
-    assert package["devDependencies"].keys() == {"typescript", "vite"}
-    assert "dependencies" not in package
+    assert package["devDependencies"].keys() == {"axe-core", "typescript", "vite"}
+    assert package["dependencies"].keys() == {"echarts", "h3-js", "htmx.org", "maplibre-gl"}
+    wanted = package["devDependencies"] | package["dependencies"]
+    assert all(version[0].isdigit() for version in wanted.values())
     packages = {name: entry for name, entry in lock["packages"].items() if name}
     assert all(entry["integrity"].startswith("sha512-") for entry in packages.values())
     assert all("resolved" not in entry for entry in packages.values())

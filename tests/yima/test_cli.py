@@ -518,7 +518,7 @@ def test_the_doctor_names_what_is_wrong_and_the_exit_code_is_one(home: Home) -> 
     done = home.run("doctor", "--json", env=env)
     assert done.status == 1
     wrong = {each["name"] for each in json.loads(done.stdout) if not each["ok"]}
-    assert wrong == {"public url", "text messages"}
+    assert wrong == {"public url", "text messages", "e-mail", "wal archive", "worker", "long worker", "beat"}
     away = home.run("doctor", "--json", env={"YIMA_DATABASE_URL": f"postgresql://u@127.0.0.1:{free_port()}/x"})
     assert away.status == 1
     assert [each["name"] for each in json.loads(away.stdout) if not each["ok"]] == ["database"]

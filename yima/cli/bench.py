@@ -8,7 +8,7 @@ import click
 
 from yima.cli.common import json_option, say
 
-AREAS = ("codes", "labels", "scan")
+AREAS = ("codes", "labels", "scan", "heatmap")
 
 
 @click.command()

@@ -7,7 +7,22 @@ import sys
 import click
 
 from kernel.errors import YimaError
-from yima.cli import bench, claims, codes, draws, labels, ledger, members, names, rules, server
+from yima.cli import (
+    bench,
+    claims,
+    codes,
+    dealers,
+    draws,
+    labels,
+    ledger,
+    members,
+    names,
+    rollups,
+    rules,
+    server,
+    staff,
+    trail,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -23,7 +38,9 @@ def cli() -> None:
 for _command in (
     server.up, server.demo, server.migrate, server.doctor,
     names.brand, names.product, rules.rule, codes.codes, labels.labels, members.members,
-    claims.claims, draws.draw, ledger.ledger, bench.bench,
+    dealers.dealer, dealers.pack, dealers.ship,
+    staff.staff, trail.trail,
+    claims.claims, draws.draw, ledger.ledger, rollups.rollups, bench.bench,
 ):  # fmt: skip
     cli.add_command(_command)
 

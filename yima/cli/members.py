@@ -14,7 +14,7 @@ from kernel.errors import Forbidden, InvalidInput
 from members import people
 from members.tokens import Tokens
 from traceability import catalogue
-from yima.cli.common import json_option, run, say
+from yima.cli.common import actor, json_option, run, say
 from yima.runtime import Runtime
 
 COUNT_MAX = 1_000_000
@@ -65,3 +65,35 @@ async def make(runtime: Runtime, brand_id: int, count: int) -> list[str]:
             )  # fmt: skip
         made += [tokens.issue(member_id, brand_id) for member_id in found]
     return made
+
+
+def _set_blocked(slug: str, public_id: str, reason: str, *, blocked: bool) -> people.Member:
+    async def use(runtime: Runtime) -> people.Member:
+        change = people.block if blocked else people.unblock
+        async with runtime.db.transaction() as tx:
+            brand = await catalogue.brand(tx, slug)
+            return await change(tx, brand_id=brand.id, public_id=public_id, reason=reason, actor=actor())
+
+    return run(use)
+
+
+@members.command("block")
+@click.option("--brand", "slug", required=True, help="The brand's slug.")
+@click.option("--member", "public_id", required=True, help="The member's public id.")
+@click.option("--reason", required=True, help="Why, for the audit trail.")
+@json_option
+def block(*, slug: str, public_id: str, reason: str, as_json: bool) -> None:
+    """Put a member on the block list: from now on their scans earn nothing."""
+    found = _set_blocked(slug, public_id, reason, blocked=True)
+    say({"member": found.public_id, "state": found.state}, as_json=as_json, text=f"{found.public_id} is blocked.")
+
+
+@members.command("unblock")
+@click.option("--brand", "slug", required=True, help="The brand's slug.")
+@click.option("--member", "public_id", required=True, help="The member's public id.")
+@click.option("--reason", required=True, help="Why, for the audit trail.")
+@json_option
+def unblock(*, slug: str, public_id: str, reason: str, as_json: bool) -> None:
+    """Take a member off the block list."""
+    found = _set_blocked(slug, public_id, reason, blocked=False)
+    say({"member": found.public_id, "state": found.state}, as_json=as_json, text=f"{found.public_id} is active.")

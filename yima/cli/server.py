@@ -14,10 +14,23 @@ port_option = click.option("--port", type=click.IntRange(1, 65535), help="Overri
 
 @click.command()
 @port_option
-def up(*, port: int | None) -> None:
-    """Serve: web, worker and beat, until Ctrl-C."""
+@click.option("--web", type=click.IntRange(1, processes.WEB_MAX), default=1, show_default=True,
+              help="Web processes, all at the one port.")  # fmt: skip
+@click.option("--only", type=click.Choice(processes.ROLES),
+              help="Become this one part (containers, systemd); needs YIMA_DATABASE_URL.")  # fmt: skip
+def up(*, port: int | None, web: int, only: str | None) -> None:
+    """Serve: web, workers and beat, until Ctrl-C."""
     settings = load_settings(port)
-    with processes.stop_signals() as told, processes.running(settings, on_wait=remark, stopped=told) as (launcher, _):
+    if only is not None:
+        if web != 1:
+            raise click.UsageError("--only runs one process: leave --web away, or --only.")
+        processes.become(settings, only)
+    if web > 1 and settings.metrics_bind is None:
+        remark("Several web processes share the port: set YIMA_METRICS_BIND to scrape the figures of each.")
+    with (
+        processes.stop_signals() as told,
+        processes.running(settings, on_wait=remark, stopped=told, web=web) as (launcher, _),
+    ):
         figures = ", figures at /story" if settings.dev else ""
         remark(f"Yima serves at {launcher.address} (consumer pages at /{figures}, API at /schema).")
         launcher.watch(told)
@@ -40,7 +53,7 @@ def demo(*, scans: int, seed: int | None, no_serve: bool, port: int | None, as_j
             say(summary.document, as_json=True)
         if no_serve:
             return
-        story.show(summary, launcher.address, console)
+        story.show(summary, story.hire(settings, url), launcher.address, console)
         launcher.watch(told)
         remark("Stopping …")
 

@@ -5,7 +5,8 @@ Everything happens through the same use cases and the same HTTP API that a custo
 
 from __future__ import annotations
 
+from yima.story.manager import Login, hire
 from yima.story.play import play, require_development
 from yima.story.telling import Summary, show
 
-__all__ = ["Summary", "play", "require_development", "show"]
+__all__ = ["Login", "Summary", "hire", "play", "require_development", "show"]

@@ -10,12 +10,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from traceability.coordinates import wgs84_to_gcj02
+from traceability.regions import Regions
 from yima.story.cast import CITIES, DIVERTED_TO, DIVERTER, City, Trader, cities_of
 
 HOME_SHARE = 0.93
 """Share of a dealer's goods that surface in the dealer's territory; the others travel with people."""
 DIVERTED_SHARE = 0.6
 LOCATED_SHARE = 0.7
+TOWN_SHARE = 0.6
+COUNTRY_KM = 70.0
+"""Mean distance from the city of those who live in the country around it."""
 COPIES = 12
 """How often a copied code turns up in far places."""
 
@@ -80,6 +84,7 @@ class Planner:
     """Draws up a plan; equal arguments make equal plans, but for the scan ids, which are new each time."""
 
     def __init__(self, seed: int, members: int) -> None:
+        self._regions = Regions.load()
         self._random = random.Random(seed)
         self._members = members
         self._weights = [city.millions for city in CITIES]
@@ -129,13 +134,26 @@ class Planner:
             return rng.choices(cities, [city.millions for city in cities])[0]
         return rng.choices(CITIES, self._weights)[0]
 
+    def _home(self, city: City) -> tuple[float, float]:
+        """Where somebody lives who shops in a city: in it, or in the country around it, in the same province."""
+        rng = self._random
+        province = city.adcode // 10_000
+        while True:
+            town = rng.random() < TOWN_SHARE
+            distance_km = min(abs(rng.gauss(0, 8)), 25) if town else 10 + rng.expovariate(1 / COUNTRY_KM)
+            angle = rng.random() * 2 * math.pi
+            lat = city.lat + distance_km * math.sin(angle) / 111.2
+            lng = city.lng + distance_km * math.cos(angle) / (111.2 * math.cos(math.radians(city.lat)))
+            if town:
+                return lat, lng
+            found = self._regions.locate(lat, lng)
+            if found is not None and found.adcode // 10_000 == province:
+                return lat, lng
+
     def _place(self, city: City) -> dict[str, Any]:
         """A place in or around a city, as a phone or WeChat would tell it."""
         rng = self._random
-        distance_km = min(abs(rng.gauss(0, 8)), 25)
-        angle = rng.random() * 2 * math.pi
-        lat = city.lat + distance_km * math.sin(angle) / 111.2
-        lng = city.lng + distance_km * math.cos(angle) / (111.2 * math.cos(math.radians(city.lat)))
+        lat, lng = self._home(city)
         accuracy = round(rng.choice((8, 15, 30, 65, 200)) * (0.7 + rng.random()), 1)
         if rng.random() < 0.4:  # WeChat tells GCJ-02 where its page asks for it
             lat, lng = wgs84_to_gcj02(lat, lng)

@@ -11,6 +11,8 @@ import qrcode
 from rich.console import Console
 from rich.table import Table
 
+from yima.story.manager import Login
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -28,8 +30,8 @@ LINKS = (
 )
 
 
-def show(summary: Summary, address: str, console: Console) -> None:
-    """Print figures, links to open and a QR to scan."""
+def show(summary: Summary, login: Login, address: str, console: Console) -> None:
+    """Print figures, links to open, how to sign in to the console, and a QR to scan."""
     document = summary.document
     table = Table(title="The story in figures", show_header=False, title_justify="left")
     for name in ("members", "scans", "units_seen", "claims_posted", "points_issued", "draw_entries", "prizes_won"):
@@ -40,6 +42,8 @@ def show(summary: Summary, address: str, console: Console) -> None:
         table.add_row(f"  {kind} (no code of ours)", f"{count:,}")
     console.print(table)
     console.print("Every figure was held against what the phones were told; the audit proves the rest.\n")
+    console.print(f"Console        {address}/console", soft_wrap=True)
+    console.print(f"               sign in as {login.email} with {login.password}", soft_wrap=True, highlight=False)
     console.print(f"Figures        {address}/story", soft_wrap=True)
     console.print(f"The draw       {address}/draws/{document['draw']}", soft_wrap=True)
     console.print(f"API            {address}/schema", soft_wrap=True)

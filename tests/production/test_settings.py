@@ -1,0 +1,101 @@
+"""Settings from files, networks, and everything that is wrong named at once."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from kernel.errors import ConfigurationError
+from yima import settings
+from yima.environment import FILE_BYTES_MAX
+from yima.settings import ACCEPT_LOSS
+
+KEY = "0123456789abcdef"
+
+
+def given(home: Path, **more: str) -> settings.Settings:
+    return settings.load({"YIMA_HOME": str(home), "YIMA_SECRET_KEYS": KEY, **more})
+
+
+def refused(home: Path, **more: str) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        given(home, **more)
+    return error.value.message
+
+
+def write(folder: Path, content: bytes) -> str:
+    path = folder / "secret"
+    path.write_bytes(content)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "attribute"),
+    [
+        ("YIMA_DATABASE_URL", "postgresql://u:p@db/yima", "database_url"),
+        ("YIMA_BROKER_URL", "amqp://u:p@broker//", "broker_url"),
+        ("YIMA_REDIS_URL", "redis://:p@cache/0", "redis_url"),
+        ("YIMA_OTLP_URL", "http://collector:4318/v1/traces", "otlp_url"),
+    ],
+)
+def test_any_setting_may_be_in_a_file(tmp_path: Path, name: str, value: str, attribute: str) -> None:
+    found = given(tmp_path, **{f"{name}_FILE": write(tmp_path, f"{value}\n".encode())})
+    assert getattr(found, attribute) == value
+
+
+def test_secret_keys_in_a_file_may_stand_on_lines_of_their_own(tmp_path: Path) -> None:
+    path = write(tmp_path, f"{KEY}-old\n{KEY}-new\n".encode())
+    found = settings.load({"YIMA_HOME": str(tmp_path), "YIMA_SECRET_KEYS_FILE": path})
+    assert found.secret_keys == (f"{KEY}-old", f"{KEY}-new")
+
+
+def test_a_setting_and_its_file_are_not_both_given(tmp_path: Path) -> None:
+    said = refused(tmp_path, YIMA_SECRET_KEYS_FILE=write(tmp_path, KEY.encode()))
+    assert "YIMA_SECRET_KEYS and YIMA_SECRET_KEYS_FILE are both set" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "is empty"), (b" \n", "is empty"), (b"\xff\xfe", "no text"), (b"x" * (FILE_BYTES_MAX + 1), "larger than")],
+)
+def test_a_file_that_is_no_good_is_named_without_its_content(tmp_path: Path, content: bytes, said: str) -> None:
+    sentence = refused(tmp_path, YIMA_BROKER_URL_FILE=write(tmp_path, content))
+    assert f"YIMA_BROKER_URL_FILE: {tmp_path}/secret" in sentence
+    assert said in sentence
+    assert "xxx" not in sentence
+
+
+def test_a_file_of_just_the_limit_is_read(tmp_path: Path) -> None:
+    content = b"redis://" + b"x" * (FILE_BYTES_MAX - 8)
+    assert given(tmp_path, YIMA_BROKER_URL_FILE=write(tmp_path, content)).broker_url == content.decode()
+
+
+def test_a_missing_file_and_everything_else_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        settings.load(
+            {
+                "YIMA_HOME": str(tmp_path),
+                "YIMA_SECRET_KEYS_FILE": str(tmp_path / "none"),
+                "YIMA_TRUSTED_PROXIES": "10.0.0.0/8, 10.0.0.1/8, web",
+                "YIMA_METRICS_NETWORKS": "everywhere",
+                "YIMA_METRICS_BIND": "9100",
+                "YIMA_OTLP_URL": "collector:4318",
+                "YIMA_LOG_REQUESTS": "some",
+                "YIMA_UNSAFE_DATABASE": "yes",
+            }
+        )
+    said = error.value.message
+    for part in ("secret", "none cannot be read: No such file", "YIMA_TRUSTED_PROXIES holds '10.0.0.1/8'", "'web'",
+                 "YIMA_METRICS_NETWORKS holds 'everywhere'", "YIMA_METRICS_BIND is HOST:PORT", "YIMA_OTLP_URL",
+                 "YIMA_LOG_REQUESTS is slow or all", ACCEPT_LOSS):  # fmt: skip
+        assert part in said.replace("SECRET", "secret"), part
+
+
+def test_without_settings_nobody_is_trusted_and_only_this_machine_sees_figures(tmp_path: Path) -> None:
+    found = given(tmp_path)
+    assert found.trusted_proxies == ()
+    assert set(found.metrics_networks) == {ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1")}
+    assert not found.unsafe_database
+    assert given(tmp_path, YIMA_UNSAFE_DATABASE=ACCEPT_LOSS).unsafe_database

@@ -1,0 +1,428 @@
+"""Batches through real HTTP: ordered once, written by a worker, handed out on record, switched after a question."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playwright.async_api import Browser, expect
+from sqlalchemy import text
+
+from codegen import batches, orders, packages, states
+from codegen.batches import Batch
+from codegen.states import Span
+from insights import rollups
+from staff.access import Role
+from tests.web.console.conftest import Client, Console
+from tests.web.console.eyes import serious_problems
+from tests.world import GTIN
+from yima import issue, worker
+
+SCRIPT = "<script>window.hurt=1</script>\"'><img src=x onerror=window.hurt=1>"
+_numbers = iter(range(1, 10_000))
+
+
+def fields(**given: str) -> dict[str, str]:
+    return {"gtin": GTIN, "count": "40", "form": "short", "order": f"PO-{next(_numbers)}"} | given
+
+
+async def order(console: Console, client: Client, **given: str) -> Batch:
+    answer = await client.post(console.path("/batches/new"), fields(**given))
+    assert answer.status_code == 303, answer.text
+    async with console.opened.db.transaction() as tx:
+        return await batches.get(tx, answer.headers["location"].rsplit("/", 1)[1])
+
+
+async def task_of(console: Console, batch: Batch) -> UUID:
+    async with console.opened.db.transaction() as tx:
+        status = await orders.progress(tx, batch)
+    assert status is not None
+    return status.id
+
+
+async def write(console: Console, client: Client, **given: str) -> Batch:
+    """Order a batch, and be the worker that writes its package."""
+    batch = await order(console, client, **given)
+    assert await worker.run_here(console.opened, await task_of(console, batch)) == "done"
+    return batch
+
+
+def path_of(console: Console, batch: Batch) -> Path:
+    return packages.path_in(issue.packages_folder(console.opened.settings), batch)
+
+
+async def page_of(console: Console, client: Client, batch: Batch) -> str:
+    answer = await client.get(console.path(f"/batches/{batch.name}"))
+    assert answer.status_code == 200
+    return answer.text
+
+
+def beside(page: str, field: str) -> str:
+    found = re.search(rf'id="{field}-error">([^<]*)<', page)
+    return found[1] if found else ""
+
+
+async def switch(console: Console, client: Client, batch: Batch, state: str, **given: str) -> httpx.Response:
+    return await client.post(
+        console.path(f"/batches/{batch.name}/switch"), {"state": state, "reason": "because", **given}
+    )
+
+
+async def test_ordered_batch_is_written_by_a_worker_and_handed_out_on_record(console: Console):
+    client = await console.client(Role.FACTORY)
+    batch = await order(console, client)
+    page = await page_of(console, client, batch)
+    assert 'hx-trigger="every 2s"' in page
+    assert "Waiting for a worker" in page
+    assert (await client.post(console.path(f"/batches/{batch.name}/download"))).status_code == 409
+    assert (await client.get(console.path(f"/batches/{batch.name}/manifest"))).status_code == 404
+    assert await worker.run_here(console.opened, await task_of(console, batch)) == "done"
+    page = await page_of(console, client, batch)
+    assert "hx-trigger" not in page
+    assert "The file is not encrypted; handle it like cash" in page
+    assert "Nobody has taken it yet" in page
+    answer = await client.post(console.path(f"/batches/{batch.name}/download"))
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{batch.name}.txt"'
+    assert "content-encoding" not in answer.headers
+    lines = answer.text.splitlines()
+    assert len(lines) == len(set(lines)) == 40
+    assert all(line.startswith("HTTP://T.YIMA.CN/Q/") for line in lines)
+    manifest = (await client.get(console.path(f"/batches/{batch.name}/manifest"))).json()
+    assert manifest["sha256"] == hashlib.sha256(answer.content).hexdigest()
+    assert manifest["order"] == batch.order_number
+    page = await page_of(console, client, batch)
+    assert "127.0.0.1" in page
+    assert re.search(r"<td>Person \d+</td>", page)
+    assert not any(line.rsplit("/", 1)[1] in page for line in lines)
+    async with console.opened.db.transaction() as tx:
+        rows = await tx.execute(
+            text("SELECT actor, file, lines, address_sealed FROM package_download WHERE batch_id = :id"),
+            {"id": batch.id},
+        )
+        [row] = rows.all()
+        trail = await tx.execute(
+            text("SELECT action FROM audit_trail WHERE subject = :s"), {"s": f"batch {batch.name}"}
+        )
+        actions = set(trail.scalars())
+    assert row.actor.startswith("staff:")
+    assert (row.file, row.lines) == (f"{batch.name}.txt", 40)
+    assert b"127.0.0.1" not in row.address_sealed
+    assert {"batch.order", "package.download"} <= actions
+    assert path_of(console, batch).stat().st_mode & 0o077 == 0
+
+
+async def test_same_order_number_twice_is_one_batch(console: Console):
+    client = await console.client(Role.OWNER)
+    given = fields()
+    first = await client.post(console.path("/batches/new"), given)
+    second = await client.post(console.path("/batches/new"), given)
+    assert first.headers["location"] == second.headers["location"]
+    async with console.opened.db.transaction() as tx:
+        count = await tx.execute(
+            text("SELECT count(*) FROM task WHERE kind = 'write_package' AND args->>'batch' = :name"),
+            {"name": first.headers["location"].rsplit("/", 1)[1]},
+        )
+    assert count.scalar_one() == 1
+    for change in ({"count": "41"}, {"form": "gs1"}, {"paired": "1"}):
+        answer = await client.post(console.path("/batches/new"), {**given, **change})
+        assert (answer.status_code, "is batch" in answer.text) == (409, True)
+
+
+async def test_form_suggests_an_order_number_of_its_own(console: Console):
+    client = await console.client(Role.OWNER)
+    pages = [(await client.get(console.path("/batches/new"))).text for _ in range(2)]
+    numbers = [re.findall(r'name="order" type="text" value="(W\d{8}-[0-9A-F]{6})"', page) for page in pages]
+    assert len(numbers[0]) == len(numbers[1]) == 1
+    assert numbers[0] != numbers[1]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "english", "chinese"),
+    [
+        ("count", "0", "from 1 to 1,000,000,000", "1 到 1,000,000,000"),
+        ("count", "1000000001", "from 1 to 1,000,000,000", "1 到 1,000,000,000"),
+        ("count", "many", "from 1 to 1,000,000,000", "1 到 1,000,000,000"),
+        ("order", "", "missing", "1 到 60"),
+        ("order", "x" * 61, "1 to 60", "1 到 60"),
+        ("form", "long", "one of short, gs1", "请选择网址形式"),
+    ],
+)
+async def test_each_refusal_stands_beside_its_field(
+    console: Console, field: str, value: str, english: str, chinese: str
+):
+    for language, sentence in (("en", english), ("zh", chinese)):
+        client = await console.client(Role.OWNER, language=language)
+        answer = await client.post(console.path("/batches/new"), fields(**{field: value}))
+        assert answer.status_code == 400
+        assert sentence in beside(answer.text, field)
+
+
+async def test_order_limits_are_taken_at_their_edge(console: Console):
+    client = await console.client(Role.OWNER)
+    assert (await order(console, client, count="1", order="x" * 60)).count == 1
+    assert (await order(console, client, count=str(batches.COUNT_MAX))).count == batches.COUNT_MAX
+
+
+async def test_another_brands_product_cannot_be_ordered(console: Console):
+    client = await console.client(Role.OWNER)
+    answer = await client.post(console.path("/batches/new"), fields(gtin="06905678000003"))
+    assert answer.status_code in {400, 404}
+
+
+async def test_paired_package_has_two_codes_a_line(console: Console):
+    client = await console.client(Role.OWNER)
+    batch = await write(console, client, paired="1", form="gs1", count="3")
+    answer = await client.post(console.path(f"/batches/{batch.name}/download"))
+    assert [line.count("HTTP://T.YIMA.CN/01/") for line in answer.text.splitlines()] == [2, 2, 2]
+
+
+async def test_worker_that_died_in_the_middle_is_followed_by_another(console: Console, monkeypatch: pytest.MonkeyPatch):
+    client = await console.client(Role.OWNER)
+    batch = await order(console, client)
+    task_id = await task_of(console, batch)
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(packages, "write", die)
+        with pytest.raises(Killed):
+            await worker.run_here(console.opened, task_id)
+    assert "Writing: 0 of 40" in await page_of(console, client, batch)
+    assert await worker.run_here(console.opened, task_id) == "taken"
+    async with console.opened.db.transaction() as tx:
+        await tx.execute(text("UPDATE task SET due_at = now() WHERE id = :id"), {"id": task_id})
+    assert await worker.run_here(console.opened, task_id) == "done"
+    assert "Download the package" in await page_of(console, client, batch)
+
+
+async def test_progress_moves_while_the_package_is_written(console: Console):
+    client = await console.client(Role.OWNER)
+    batch = await order(console, client)
+    seen: list[str] = []
+
+    async def watch(done: int, total: int) -> None:
+        async with console.opened.db.transaction() as tx:
+            await tx.execute(
+                text("UPDATE task SET state = 'running', done = :done, total = :total WHERE id = :id"),
+                {"done": done, "total": total, "id": await task_of(console, batch)},
+            )
+        part = await client.get(console.path(f"/batches/{batch.name}/package"), headers={"HX-Request": "true"})
+        seen.extend(re.findall(r'<progress value="(\d+)" max="40"', part.text))
+
+    await issue.write_package(console.opened, batch.name, progress=watch)
+    assert (seen[0], seen[-1]) == ("0", "40")
+
+
+async def test_failure_is_told_and_can_be_tried_again(console: Console):
+    client = await console.client(Role.OWNER)
+    batch = await order(console, client)
+    folder = issue.packages_folder(console.opened.settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    path_of(console, batch).mkdir()
+    assert await worker.run_here(console.opened, await task_of(console, batch)) == "failed"
+    page = await page_of(console, client, batch)
+    assert "It failed" in page
+    path_of(console, batch).rmdir()
+    assert (await client.post(console.path(f"/batches/{batch.name}/package"))).status_code == 303
+    assert await worker.run_here(console.opened, await task_of(console, batch)) == "done"
+    assert "Download the package" in await page_of(console, client, batch)
+
+
+async def test_batch_written_elsewhere_can_be_written_again_identically(console: Console):
+    client = await console.client(Role.OWNER)
+    async with console.opened.db.transaction() as tx:
+        batch = await batches.get(tx, console.world.batch)
+    page = await page_of(console, client, batch)
+    assert "is not on this server" in page
+    await client.post(console.path(f"/batches/{batch.name}/package"))
+    assert await worker.run_here(console.opened, await task_of(console, batch)) == "done"
+    answer = await client.post(console.path(f"/batches/{batch.name}/download"))
+    assert answer.text.splitlines() == console.world.lines
+    async with console.opened.db.transaction() as tx:
+        assert (await batches.get(tx, batch.name)).sha256 == batch.sha256
+
+
+async def test_whoever_may_not_order_gets_no_codes(console: Console):
+    owner = await console.client(Role.OWNER)
+    batch = await write(console, owner)
+    for role in (Role.WAREHOUSE, Role.ANALYST, Role.AUDITOR, Role.MARKETER):
+        client = await console.client(role)
+        page = await page_of(console, client, batch)
+        assert "Download the package" not in page
+        for method, rest in (
+            ("POST", f"/{batch.name}/download"), ("POST", f"/{batch.name}/package"), ("GET", f"/{batch.name}/manifest"),
+            ("GET", "/new"), ("POST", "/new"),
+        ):  # fmt: skip
+            answer = await client.http.request(method, console.path(f"/batches{rest}"), data={"csrf": client.csrf})
+            assert answer.status_code == 403, (role, rest)
+
+
+async def test_switching_first_asks_how_many_units_then_does_it(console: Console):
+    client = await console.client(Role.WAREHOUSE)
+    batch = await write(console, await console.client(Role.OWNER))
+    asked = await switch(console, client, batch, "activated", first="1", last="30", reason="")
+    assert asked.status_code == 200
+    assert "Activate 30 units?" in asked.text
+    assert "Issued <b>30</b>" in asked.text
+    page = await page_of(console, client, batch)
+    assert "Nothing yet" in page
+    done = await switch(console, client, batch, "activated", first="1", last="30", reason="", confirm="1")
+    assert done.status_code == 303
+    for state, first, last in (("frozen", "5", "10"), ("recalled", "8", "12"), ("void", "40", "40")):
+        assert (await switch(console, client, batch, state, first=first, last=last, confirm="1")).status_code == 303
+    asked = await switch(console, client, batch, "void")
+    assert "Void 40 units?" in asked.text
+    for words in ("Recalled <b>5</b>", "Frozen <b>3</b>", "Activated <b>22</b>", "Void <b>1</b>", "Issued <b>9</b>"):
+        assert words in asked.text
+    page = await page_of(console, client, batch)
+    assert re.search(r"Activated</dt>\s*<dd>22<", page)
+    [frozen] = re.findall(r'name="range" value="(\d+)"', page)
+    answer = await client.post(console.path(f"/batches/{batch.name}/thaw"), {"range": frozen})
+    assert answer.status_code == 303
+    answer = await client.post(console.path(f"/batches/{batch.name}/thaw"), {"range": frozen})
+    assert answer.status_code == 409
+    page = await page_of(console, client, batch)
+    assert re.search(r"Activated</dt>\s*<dd>25<", page)
+    assert "Lifted" in page
+
+
+async def test_what_was_frozen_and_lifted_scans_again(console: Console):
+    client = await console.client(Role.OWNER)
+    batch = await write(console, client)
+    await switch(console, client, batch, "activated", confirm="1")
+    await switch(console, client, batch, "frozen", first="1", last="1", confirm="1")
+    position = (batch.key_id << 35) | batch.first_serial
+    async with console.opened.db.transaction() as tx:
+        assert (await batches.look_up(tx, [position]))[position].blocked == "frozen"
+    [frozen] = re.findall(r'name="range" value="(\d+)"', await page_of(console, client, batch))
+    await client.post(console.path(f"/batches/{batch.name}/thaw"), {"range": frozen})
+    async with console.opened.db.transaction() as tx:
+        known = (await batches.look_up(tx, [position]))[position]
+    assert (known.blocked, known.active) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "words"),
+    [
+        ({"state": "frozen", "reason": ""}, "reason", "A reason has 1 to 200"),
+        ({"state": "frozen", "reason": "x" * 201}, "reason", "A reason has 1 to 200"),
+        ({"state": ""}, "state", "Choose a state"),
+        ({"state": "genuine"}, "state", "Choose a state"),
+        ({"state": "void", "first": "0"}, "first", "whole number"),
+        ({"state": "void", "first": "x"}, "first", "whole number"),
+    ],
+)
+async def test_wrong_switches_are_refused_beside_the_field(
+    console: Console, given: dict[str, str], field: str, words: str
+):
+    client = await console.client(Role.OWNER)
+    async with console.opened.db.transaction() as tx:
+        batch = await batches.get(tx, console.world.batch)
+    answer = await client.post(console.path(f"/batches/{batch.name}/switch"), {"reason": "r", "confirm": "1", **given})
+    assert answer.status_code == 400
+    assert words in beside(answer.text, field)
+
+
+async def test_lines_outside_the_batch_are_refused(console: Console):
+    client = await console.client(Role.OWNER)
+    async with console.opened.db.transaction() as tx:
+        batch = await batches.get(tx, console.world.batch)
+    for first, last in (("1", "201"), ("10", "9"), ("201", "201")):
+        answer = await switch(console, client, batch, "void", first=first, last=last, confirm="1")
+        assert (answer.status_code, "are not within batch" in answer.text) == (400, True)
+    unwritten = await order(console, client)
+    answer = await switch(console, client, unwritten, "activated", confirm="1")
+    assert (answer.status_code, "no code package yet" in answer.text) == (409, True)
+
+
+async def test_list_tells_states_and_counts(console: Console):
+    client = await console.client(Role.ANALYST)
+    await console.world.scan(console.world.lines[0], member=0)
+    await rollups.roll_up(console.opened.db)
+    page = (await client.get(console.path("/batches"), params={"gtin": GTIN})).text
+    row = page[page.index(console.world.batch) :]
+    row = row[: row.index("</tr>")]
+    assert "Activated <b>200</b>" in row
+    assert re.findall(r'<td class="number">([\d,]+)</td>', row) == ["200", "1", "1"]
+    assert (await client.post(console.path(f"/batches/{console.world.batch}/switch"), {})).status_code == 403
+
+
+async def test_nasty_reasons_and_orders_stay_texts(console: Console):
+    client = await console.client(Role.OWNER)
+    batch = await write(console, client, order=SCRIPT[:60])
+    asked = await switch(console, client, batch, "frozen", reason=SCRIPT)
+    await switch(console, client, batch, "frozen", reason=SCRIPT, confirm="1")
+    for page in (asked.text, await page_of(console, client, batch), (await client.get(console.path("/batches"))).text):
+        assert "<script>window.hurt" not in page
+        assert "<img src=x" not in page
+
+
+async def test_another_brands_batch_is_not_there(console: Console):
+    client = await console.client(Role.OWNER, brand=console.other)
+    for rest in ("", "/package", "/manifest"):
+        path = console.path(f"/batches/{console.world.batch}{rest}", brand=console.other.slug)
+        assert (await client.get(path)).status_code == 404
+    for rest in ("/download", "/package", "/switch", "/thaw"):
+        path = console.path(f"/batches/{console.world.batch}{rest}", brand=console.other.slug)
+        assert (await client.post(path, {"state": "void", "reason": "x", "range": "1"})).status_code == 404
+
+
+ranges = st.lists(
+    st.tuples(st.integers(1, 30), st.integers(1, 30), st.sampled_from(states.RANKS)).map(
+        lambda each: Span(min(each[:2]), max(each[:2]), each[2])
+    ),
+    max_size=12,
+)
+
+
+@given(st.integers(1, 30), ranges)
+def test_flattened_states_are_the_gravest_of_each_line(count: int, given_ranges: list[Span]):
+    held = [each for each in given_ranges if each.last <= count]
+    spans = states.flatten(count, held)
+    assert [line for each in spans for line in range(each.first, each.last + 1)] == list(range(1, count + 1))
+    assert all(one.state != other.state for one, other in itertools.pairwise(spans))
+    for each in spans:
+        for line in (each.first, each.last):
+            on = [found.state for found in held if found.first <= line <= found.last]
+            assert each.state == (min(on, key=states.RANKS.index) if on else "issued")
+    assert sum(states.totals(spans).values()) == count
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+async def test_progress_arrives_in_the_browser_without_a_reload(
+    console: Console, chromium: Browser, size: tuple[int, int]
+):
+    client = await console.client(Role.OWNER)
+    batch = await order(console, client)
+    context = await console.browser(chromium, Role.OWNER, viewport={"width": size[0], "height": size[1]})
+    page = await context.new_page()
+    await page.goto(console.path(f"/batches/{batch.name}"))
+    await expect(page.get_by_text("Waiting for a worker")).to_be_visible()
+    assert await serious_problems(page) == []
+    assert await worker.run_here(console.opened, await task_of(console, batch)) == "done"
+    await expect(page.get_by_role("button", name="Download the package")).to_be_visible(timeout=10_000)
+    assert await serious_problems(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download the package").click()
+    saved = await (await download.value).path()
+    assert len(saved.read_text().splitlines()) == 40
+    for path in ("/batches", "/batches/new"):
+        await page.goto(console.path(path))
+        assert await serious_problems(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]

@@ -1,0 +1,78 @@
+"""Words of the page of people and roles."""
+
+from typing import Final
+
+TEXTS: Final[dict[str, tuple[str, str]]] = {
+    "people.title": ("成员与权限", "People and roles"),
+    "people.lead": (
+        "谁能登录此品牌的管理台，能做什么。权限收回后立即生效。",
+        "Who signs in to this brand's console, and what they may do. What is taken away is gone at once.",
+    ),
+    "people.invite": ("邀请成员", "Invite somebody"),
+    "people.invite.lead": (
+        "新成员会收到一封邮件，72 小时内打开链接设置密码。已有账号的人直接获得权限。",
+        ("Whoever is new gets a mail with a link to set a password, good for 72 hours. Whoever has an account gets the "
+        "roles at once."),
+    ),
+    "people.invite.go": ("发出邀请", "Invite"),
+    "people.invite.again": ("重新发送邀请", "Send the invitation again"),
+    "people.no_mail": (
+        "本系统尚未配置邮件，邀请无法送达；请联系系统管理员用 yima staff reset 生成链接。",
+        ("E-mail is not configured here, so no invitation arrives; whoever runs the installation makes a link with "
+        "yima staff reset."),
+    ),
+    "people.invited": ("邀请已发往 {email}。", "An invitation is on its way to {email}."),
+    "people.added": ("{email} 已有账号，权限已生效。", "{email} has an account already; the roles count from now."),
+    "people.roles": ("角色", "Roles"),
+    "people.roles.save": ("保存角色", "Save the roles"),
+    "people.roles.hint": ("全部取消即移出此品牌。", "With none chosen the person leaves this brand."),
+    "people.roles_set": ("{name} 的角色已更新。", "The roles of {name} are set."),
+    "people.removed": ("{name} 已不再属于此品牌。", "{name} has no role here any more."),
+    "people.state": ("状态", "State"),
+    "people.state.active": ("正常", "Active"),
+    "people.state.invited": ("待接受邀请", "Invited"),
+    "people.state.disabled": ("已停用", "Disabled"),
+    "people.totp": ("两步验证", "Second factor"),
+    "people.disable": ("停用账号", "Disable"),
+    "people.disable.question": (
+        "停用后，此人立即退出登录，不能再登录任何品牌，未用的链接全部作废。",
+        "The person's sessions end now, nobody signs in with the account at any brand, and open links die.",
+    ),
+    "people.enable": ("重新启用", "Enable"),
+    "people.disabled": ("{name} 的账号已停用。", "The account of {name} is disabled."),
+    "people.enabled": ("{name} 的账号已启用。", "The account of {name} is enabled."),
+    "people.you": ("您本人", "You"),
+    "people.change": ("更改", "Change"),
+    "people.what": ("各角色能做什么", "What each role may do"),
+    "people.may": ("权限", "May"),
+    "people.role.owner": ("管理员", "Owner"),
+    "people.role.marketer": ("市场", "Marketer"),
+    "people.role.factory": ("工厂", "Factory"),
+    "people.role.warehouse": ("仓库", "Warehouse"),
+    "people.role.analyst": ("分析", "Analyst"),
+    "people.role.auditor": ("审计", "Auditor"),
+    "people.may.see_figures": ("查看概览与热力图", "see figures and the heatmap"),
+    "people.may.see_scans": ("查看扫码记录", "see single scans"),
+    "people.may.see_members": ("查看会员（脱敏）", "see members, masked"),
+    "people.may.see_catalogue": ("查看商品与经销商", "see products and dealers"),
+    "people.may.edit_catalogue": ("编辑商品与经销商", "edit products and dealers"),
+    "people.may.see_batches": ("查看码批次", "see batches"),
+    "people.may.order_codes": ("申请码与下载码包", "order codes and take packages"),
+    "people.may.switch_codes": ("激活、冻结、作废码", "activate, freeze and void codes"),
+    "people.may.see_draws": ("查看抽奖", "see draws"),
+    "people.may.edit_campaigns": ("编辑积分规则与抽奖", "edit earning rules and draws"),
+    "people.may.block_members": ("冻结会员", "block members"),
+    "people.may.export": ("导出文件", "export files"),
+    "people.may.edit_brand": ("编辑品牌设置", "edit the brand's settings"),
+    "people.may.manage_staff": ("管理成员与权限", "manage people and roles"),
+    "people.may.see_trail": ("查看操作留痕", "see the audit trail"),
+    "account.problem.role": ("没有这个角色。", "There is no such role."),
+    "account.problem.roles_changed": (
+        "您打开此页之后，别人修改过这些角色；请重新查看。",
+        "Somebody changed these roles after you opened the page; look again.",
+    ),
+    "account.problem.not_yours": (
+        "此人还服务于不属于您的品牌，或者就是您本人；请改为收回其角色。",
+        "This person works for brands that are not yours, or is you; take the roles away instead.",
+    ),
+}  # fmt: skip

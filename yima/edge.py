@@ -1,0 +1,142 @@
+"""The outermost layer of a web process: who asks, under which request id, how long it took, and `/metrics`.
+
+A request's line in the log tells its route, never its path: the path holds the code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from kernel import requests
+from kernel.requests import request_id
+from yima import metrics
+from yima.environment import within
+from yima.metrics import Figures
+from yima.proxies import Headers, find_origin, strip
+from yima.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+SLOW_S = 1.0
+_ID = b"x-request-id"
+
+
+class Span(Protocol):
+    """A span of a request, told at the end what it was."""
+
+    def end(self, route: str, status: int) -> None:
+        """The route's template and the status answered."""
+
+
+Trace = Callable[[str], AbstractContextManager[Span]]
+"""Opens a span for a request of this method."""
+
+
+class Edge:
+    """Stands around the whole application.
+
+    Args:
+        application: what answers.
+        settings: of this installation.
+        figures: what /metrics shows.
+        trace: opens a span for each request, or None where nobody collects them.
+    """
+
+    def __init__(
+        self, application: ASGIApp, settings: Settings, figures: Figures, *, trace: Trace | None = None
+    ) -> None:
+        self._application = application
+        self._settings = settings
+        self._figures = figures
+        self._trace = trace
+        self._log_all = settings.log_requests == "all"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != ScopeType.HTTP:
+            try:
+                await self._application(scope, receive, send)
+            except Exception:
+                log.exception("start.failed")  # the server tells only that it was so
+                raise
+            return
+        given: Headers = list(scope["headers"])
+        known = self._admit(scope, given)
+        scope["headers"] = strip(given)
+        if scope["path"] == "/metrics" and scope["method"] in ("GET", "HEAD") and self._may_watch(scope, given):
+            await self._show(send)
+            return
+        token = request_id.set(known)
+        try:
+            if self._trace is None:
+                await self._answer(scope, receive, send, known)
+            else:
+                with self._trace(scope["method"]) as span:
+                    span.end(*await self._answer(scope, receive, send, known))
+        finally:
+            request_id.reset(token)
+
+    def _admit(self, scope: Scope, given: Headers) -> str:
+        """Write into the scope who asks; returns the request's id."""
+        peer = scope["client"]
+        trusted = self._settings.trusted_proxies
+        if not trusted:
+            return requests.make()
+        origin = find_origin(None if peer is None else peer[0], given, trusted)
+        if not origin.trusted:
+            return requests.make()
+        values: Any = scope  # the framework's type knows no assignment of some keys
+        values["client"] = (origin.address, 0)
+        if origin.scheme is not None:
+            values["scheme"] = origin.scheme
+        if origin.host is not None:
+            host = origin.host.encode()
+            given[:] = [*((n, v) for n, v in given if n != b"host"), (b"host", host)]
+        said = next((value.decode("latin-1") for name, value in given if name == _ID), None)
+        return requests.accept(said) or requests.make()
+
+    def _may_watch(self, scope: Scope, given: Headers) -> bool:
+        """Whether the peer may see the figures: itself, not on behalf of somebody else."""
+        peer = scope["client"]
+        if peer is None or any(name.startswith(b"x-forwarded") or name == b"forwarded" for name, _ in given):
+            return False
+        return within(peer[0], self._settings.metrics_networks)
+
+    async def _show(self, send: Send) -> None:
+        body = await self._figures.show()
+        headers = [(b"content-type", metrics.CONTENT_TYPE.encode()), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, known: str) -> tuple[str, int]:
+        started = time.perf_counter()
+        status = 0
+        mark = (_ID, known.encode())
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), mark]
+            await send(message)
+
+        figures = self._figures.requests
+        figures.open += 1
+        try:
+            await self._application(scope, receive, sending)
+        finally:
+            figures.open -= 1
+            took_s = time.perf_counter() - started
+            route = str(scope.get("path_template") or "unknown")
+            figures.observe(route, status, took_s)
+            if self._log_all or took_s >= SLOW_S or status >= 500:
+                method = scope["method"] if scope["type"] == ScopeType.HTTP else ""
+                log.info("request", method=method, route=route, status=status, ms=round(took_s * 1000, 1))
+        return route, status

@@ -1,0 +1,33 @@
+"""Whether this process can serve: which part is away, without secrets, within two seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from kernel.db import Database
+from scanapi.service import ScanService
+from yima import migrate
+
+log = structlog.get_logger(__name__)
+
+READY_S_MAX = 2.0
+KEYS_AGE_S_MAX = 30.0
+"""Keys are looked at each second; so long without success, a new batch's codes would be told to be forged."""
+
+
+async def look(db: Database, scans: ScanService) -> dict[str, str]:
+    """Each part and how it is; `ok` everywhere where this process can serve."""
+    found = {"database": "away", "schema": "unknown", "keys": "ok"}
+    try:
+        async with asyncio.timeout(READY_S_MAX), db.transaction() as tx:
+            revision = await tx.run_sync(migrate.state)
+        found["database"] = "ok"
+        found["schema"] = "ok" if migrate.suits(revision) else "other"
+    except Exception as error:
+        log.warning("not.ready", error=type(error).__name__)
+    if time.monotonic() - scans.keys.refreshed_at > KEYS_AGE_S_MAX:
+        found["keys"] = "stale"
+    return found
