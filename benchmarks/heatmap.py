@@ -12,6 +12,7 @@ import asyncio
 import gzip
 import json
 import random
+import shutil
 import statistics
 import sys
 import tempfile
@@ -45,6 +46,7 @@ Row = dict[str, Any]
 
 SCANS: Final = 10_000_000
 SCANS_LONG: Final = 100_000_000
+STOP_S_MAX: Final = 120.0
 BLOCK: Final = 200_000
 DAYS: Final = 180
 LATE_SHARE: Final = 0.001
@@ -87,13 +89,26 @@ def run(*, long: bool = False) -> list[Row]:
     """Rows of the benchmark; the long form has a hundred million scans."""
     scans = SCANS_LONG if long else SCANS
     with (
-        tempfile.TemporaryDirectory(prefix="yima-bench-") as folder,
+        _private_home() as home,
         _progress() as step,
-        postgres.attach(Path(folder)) as attachment,
+        postgres.attach(home) as attachment,
     ):
         url = attachment.endpoint.url("asyncpg")
         migrate.upgrade(url)
         return asyncio.run(_measure(url, scans, step))
+
+
+@contextmanager
+def _private_home() -> Iterator[Path]:
+    """A folder of the benchmark's own; it goes when its server, which writes until its end, has stopped."""
+    home = Path(tempfile.mkdtemp(prefix="yima-bench-"))
+    try:
+        yield home
+    finally:
+        deadline = time.monotonic() + STOP_S_MAX
+        while (home / "postgres" / "data" / "postmaster.pid").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        shutil.rmtree(home)
 
 
 Step = Callable[[str, float], None]

@@ -41,8 +41,8 @@ make rabbitmq_definitions $RABBITMQ_UID '{"users": [{"name": "yima", "password":
  "vhosts": [{"name": "/"}],
  "permissions": [{"user": "yima", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}]}'
 # These two are the text-message gateway's and the mail server's: write them by hand.
-[ -e "$secrets/sms_secret" ] || make sms_secret $YIMA_UID "$(random)"
-[ -e "$secrets/smtp_url" ] || make smtp_url $YIMA_UID "smtps://user:password@mail.example"
+make sms_secret $YIMA_UID "$(random)"
+make smtp_url $YIMA_UID "smtps://user:password@mail.example"
 
 for folder in "$backups" "$backups/base" "$backups/wal"; do
     mkdir -p "$folder"

@@ -47,6 +47,15 @@ class Box:
         if not (-180 <= self.west <= 180 and -180 <= self.east <= 180):
             raise InvalidInput("A box lies between -180 and 180 degrees; over the date line west > east.", field="box")
 
+    def snapped(self, degrees: float) -> Box:
+        """The smallest box around this one whose sides lie on a grid."""
+        return Box(
+            west=max(-180.0, math.floor(self.west / degrees) * degrees),
+            south=max(-90.0, math.floor(self.south / degrees) * degrees),
+            east=min(180.0, math.ceil(self.east / degrees) * degrees),
+            north=min(90.0, math.ceil(self.north / degrees) * degrees),
+        )
+
 
 WORLD: Final = Box(-180, -90, 180, 90)
 

@@ -387,7 +387,7 @@ async def _adopt(db: Database) -> None:
             found = await tx.execute(
                 text("""
                     UPDATE scan SET tx = :old FROM (
-                        SELECT at, scan_id FROM scan WHERE tx > :next LIMIT :rows) AS n
+                        SELECT at, scan_id FROM scan WHERE tx >= :next LIMIT :rows) AS n
                     WHERE scan.at = n.at AND scan.scan_id = n.scan_id"""),
                 {"old": _FROZEN_TX, "next": horizon.next_tx, "rows": _REPAIR_ROWS},
             )

@@ -93,11 +93,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far the rollups reach: whatever was recorded before `as_of` is in them, `lag_s` ago."""
+    """How far the rollups reach: whatever was recorded before `as_of` is in them, `lag_s` ago.
+
+    Another `generation` means that they were rebuilt.
+    """
 
     as_of: datetime
     scans: int
     lag_s: float
+    generation: int
 
 
 def tally(found: Sequence[Sums]) -> dict[int, int]:

@@ -256,8 +256,8 @@ class Views:
     async def freshness(self) -> Freshness:
         """How far the rollups reach."""
         async with self._db.transaction() as tx:
-            row = (await tx.execute(text("SELECT as_of, scans FROM rollup_state WHERE live"))).one()
-        return Freshness(row[0], row[1], max(0.0, (now() - row[0]) / timedelta(seconds=1)))
+            row = (await tx.execute(text("SELECT as_of, scans, generation FROM rollup_state WHERE live"))).one()
+        return Freshness(row[0], row[1], max(0.0, (now() - row[0]) / timedelta(seconds=1)), row[2])
 
     async def _read(self, which: Filter, kind: Kind, pieces: Sequence[Piece], tiles: Ints | None = None) -> _Read:
         """The chunks of some buckets (and tiles), from memory where they were read before."""

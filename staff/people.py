@@ -207,7 +207,7 @@ async def grant(tx: Tx, *, staff_id: int, brand_id: int, role: Role, actor: str)
         NotFound: nobody has this id.
         Conflict: the brand has as many people as a brand may have.
     """
-    await _lock_brand(tx, brand_id)
+    await lock_roles(tx, brand_id)
     before = await _roles(tx, staff_id, brand_id)
     if role in before:
         return False
@@ -232,7 +232,7 @@ async def revoke(tx: Tx, *, staff_id: int, brand_id: int, role: Role, actor: str
         NotFound: nobody has this id.
         Conflict: the brand would be left without an owner who can sign in.
     """
-    await _lock_brand(tx, brand_id)
+    await lock_roles(tx, brand_id)
     before = await _roles(tx, staff_id, brand_id)
     if role not in before:
         return False
@@ -262,7 +262,7 @@ async def set_state(tx: Tx, *, staff_id: int, state: str, actor: str) -> bool:
     )
     brands = list(owned.scalars())
     for brand_id in brands:
-        await _lock_brand(tx, brand_id)
+        await lock_roles(tx, brand_id)
     before = await _lock(tx, staff_id)
     if before == state:
         return False
@@ -341,7 +341,7 @@ async def _lock(tx: Tx, staff_id: int) -> str:
     return str(state)
 
 
-async def _lock_brand(tx: Tx, brand_id: int) -> None:
+async def lock_roles(tx: Tx, brand_id: int) -> None:
     """Changes to a brand's roles wait for each other: two owners who revoke one another must not both succeed."""
     await tx.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended('staff_role/' || CAST(:brand AS text), 0))"),

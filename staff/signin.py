@@ -21,7 +21,7 @@ from kernel import audit
 from kernel.clock import now
 from kernel.crypto import BlindIndex, Vault
 from kernel.db import Database, Tx
-from kernel.errors import InvalidInput, TooMany
+from kernel.errors import InvalidInput, TooMany, Unavailable
 from staff import attempts, emails, passwords, people, sessions, totp
 
 FREE_FAILURES = 5
@@ -106,10 +106,14 @@ async def sign_in(
         begun = await _begin(tx, index, mark=mark, staff_id=None, address=address)
     if isinstance(begun, SignInResult):
         return begun
-    right = await passwords.verify(begun.password_hash, password)
-    if not right and begun.refused_for is None:
-        begun = replace(begun, refused_for="wrong_password")
-    fresh = await _rehashed(begun, password)
+    try:
+        right = await passwords.verify(begun.password_hash, password)
+        if not right and begun.refused_for is None:
+            begun = replace(begun, refused_for="wrong_password")
+        fresh = await _rehashed(begun, password)
+    except Unavailable:
+        await _forgive(db, begun)
+        raise
     async with db.transaction() as tx:
         return await _finish(tx, vault, index, begun, otp=otp, agent=agent, fresh=fresh)
 
@@ -148,7 +152,11 @@ async def confirm_password(db: Database, *, staff_id: int, password: str) -> boo
             retry_after_s=max(1, int(left.total_seconds()) + 1),
             reason="passwords_wait",
         )
-    right = await passwords.verify(begun.password_hash, password) and begun.refused_for is None
+    try:
+        right = await passwords.verify(begun.password_hash, password) and begun.refused_for is None
+    except Unavailable:
+        await _forgive(db, begun)
+        raise
     async with db.transaction() as tx:
         if right:
             await _release(tx, begun)
@@ -280,6 +288,12 @@ async def _release(tx: Tx, begun: _Try) -> None:
         _RELEASE, {"id": begun.staff_id, "reserved": begun.reserved_at, "prior": begun.failed_at}
     )  # fmt: skip
     await attempts.give_back(tx, begun.place)
+
+
+async def _forgive(db: Database, begun: _Try) -> None:
+    """Nothing was judged, because too many were at it: a right password must not count as a wrong one."""
+    async with db.transaction() as tx:
+        await _release(tx, begun)
 
 
 async def _record_failure(tx: Tx, begun: _Try, reason: str, actor: str) -> None:

@@ -295,6 +295,13 @@ def _judge_host(wanted: Settings) -> list[Problem]:
     return []
 
 
+def _without_gaps(url: str) -> str:
+    """The address of some tile: `{z}`, `{x}` and `{y}` filled in."""
+    for gap in ("{z}", "{x}", "{y}"):
+        url = url.replace(gap, "0")
+    return url
+
+
 def _judge_basemap(wanted: Settings) -> list[Problem]:
     if wanted.basemap not in BASEMAPS:
         return [Problem("basemap", "choice", f"basemap is one of {', '.join(BASEMAPS)}.")]
@@ -302,11 +309,11 @@ def _judge_basemap(wanted: Settings) -> list[Problem]:
         if wanted.basemap != "custom":
             return []
         return [Problem("basemap_url", "basemap_missing", "basemap_url is missing: where is your own basemap?")]
-    if _PATH.fullmatch(wanted.basemap_url) and len(wanted.basemap_url) <= URL_CHARS_MAX:
+    if _PATH.fullmatch(_without_gaps(wanted.basemap_url)) and len(wanted.basemap_url) <= URL_CHARS_MAX:
         return []
     return [
         replace(each, kind="basemap_url", sentence="basemap_url begins with https:// or, on this host, with /.")
-        for each in _judge_url("basemap_url", wanted.basemap_url)
+        for each in _judge_url("basemap_url", _without_gaps(wanted.basemap_url))
     ]
 
 

@@ -25,7 +25,7 @@ from insights import figures
 from insights.live import Live
 from insights.views import Views
 from kernel.crypto import Vault
-from kernel.db import Tx
+from kernel.db import Database, Tx
 from kernel.errors import NotAuthenticated, YimaError
 from members.tokens import Tokens
 from scanapi import api, problems, settle
@@ -56,6 +56,7 @@ Handler = Callable[[Request[Any, Any, Any], Any], Response[Any]]
 
 BODY_BYTES_MAX = 65_536
 POOL_SIZE = 8
+CONSOLE_POOL_SIZE = 4
 
 
 class Wiring:
@@ -256,7 +257,14 @@ class Waker:
 
     async def _send(self, name: str, args: tuple[str, ...]) -> None:
         try:
-            await asyncio.to_thread(self._celery.send_task, name, args=args, ignore_result=True, expires=broker.SWEEP_S)
+            await asyncio.to_thread(
+                self._celery.send_task,
+                name,
+                args=args,
+                ignore_result=True,
+                expires=broker.SWEEP_S,
+                **broker.PATIENCE,
+            )
         except Exception as error:  # the sweep finds it within ten seconds
             log.warning("wake.unsent", error=type(error).__name__)
 
@@ -310,11 +318,13 @@ def make_litestar(settings: Settings, url: str, watched: Figures, spans: Spans |
             wiring.deps = Deps(opened.db, opened.vault, opened.index, Tokens(opened.vault), scans, waker)
             wiring.brands = LiveSettings(opened.db)
             live = Live(url)
+            # Connections of its own: whoever reads long in the console takes none from the scans.
+            reads = Database(url, pool_size=CONSOLE_POOL_SIZE, application="yima console")
             means = Means(
-                db=opened.db,
+                db=reads,
                 vault=opened.vault,
                 index=opened.index,
-                views=Views(opened.db),
+                views=Views(reads),
                 live=live,
                 wake=waker,
                 wake_task=waker.task,
@@ -336,6 +346,7 @@ def make_litestar(settings: Settings, url: str, watched: Figures, spans: Spans |
             finally:
                 await wiring.brands.close()
                 await live.close()
+                await reads.close()
                 await scans.close()
 
     @get("/health", include_in_schema=False, media_type=MediaType.TEXT)

@@ -23,6 +23,8 @@ SWEEP_S = 10.0
 HOUSEKEEPING_S = 3600.0
 ROLLUP_S = 2.0
 """So often new scans are rolled up: with the transport's own second they are seen within five."""
+PATIENCE = {"timeout": 5.0, "confirm_timeout": 5.0}
+"""A broker that takes nothing (its disk full, say) must not keep our threads for ever."""
 QUEUE = "yima"
 LONG_QUEUE = "yima.long"
 """Where tasks go: a worker of its own takes them, so that short work never waits for long."""
@@ -88,7 +90,7 @@ async def wake(runtime: Runtime, task: str, *args: str) -> None:
     """Wake a worker for a task, after the commit; without a broker's answer the sweep does it."""
     celery = make_app(runtime.settings, runtime.url)
     try:
-        await asyncio.to_thread(celery.send_task, task, args=args, ignore_result=True, expires=SWEEP_S)
+        await asyncio.to_thread(celery.send_task, task, args=args, ignore_result=True, expires=SWEEP_S, **PATIENCE)
     except Exception as error:
         log.warning("wake.unsent", task=task, error=type(error).__name__)
     finally:

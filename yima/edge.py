@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 SLOW_S = 1.0
 _ID = b"x-request-id"
+_OF_A_PROXY = frozenset({b"forwarded", b"via", b"x-real-ip"})
 
 
 class Span(Protocol):
@@ -105,7 +106,7 @@ class Edge:
     def _may_watch(self, scope: Scope, given: Headers) -> bool:
         """Whether the peer may see the figures: itself, not on behalf of somebody else."""
         peer = scope["client"]
-        if peer is None or any(name.startswith(b"x-forwarded") or name == b"forwarded" for name, _ in given):
+        if peer is None or any(name.startswith(b"x-forwarded") or name in _OF_A_PROXY for name, _ in given):
             return False
         return within(peer[0], self._settings.metrics_networks)
 

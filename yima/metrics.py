@@ -137,7 +137,8 @@ _BACKLOG = text("""
             WHERE state = 'due' AND due_at <= now()) AS message_age_s,
         pg_database_size(current_database()) AS size_bytes,
         CASE WHEN current_setting('archive_mode') <> 'off' THEN
-            (SELECT extract(epoch FROM now() - last_archived_time) FROM pg_stat_archiver) END AS archived_age_s,
+            (SELECT extract(epoch FROM now() - coalesce(last_archived_time, pg_postmaster_start_time()))
+                FROM pg_stat_archiver) END AS archived_age_s,
         (SELECT failed_count FROM pg_stat_archiver) AS archive_failures
 """)
 _HEARTBEATS = text("SELECT process, extract(epoch FROM now() - at) FROM heartbeat ORDER BY process")

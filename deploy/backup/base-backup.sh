@@ -12,6 +12,10 @@ if [ -n "${YIMA_BACKUP_PASSWORD_FILE:-}" ]; then
     export PGPASSWORD
 fi
 
+# Two at once would take each other's unfinished work for what was left behind.
+exec 9>"$folder/.lock"
+flock -n 9 || { echo "another base backup is being taken" >&2; exit 1; }
+
 # Names sort by time. A backup has its name only once it is whole and verified.
 name=$(date -u +%Y%m%dT%H%M%SZ)
 rm -rf "$folder"/base/.new-*

@@ -3,12 +3,15 @@
 #   MOMENT        such as '2026-11-22 08:30:00+00', or 'latest' for everything that was archived
 #   NEW_FOLDER    must not exist; PostgreSQL is then started over it, as the account that owns it
 #   YIMA_BACKUP_FOLDER    where base/ and wal/ are (default /var/backups/yima)
+#   YIMA_WAL_FOLDER       where the recovering server finds that wal/, if it sees it elsewhere: within the container
+#                         of docker-compose.yml, /var/backups/yima/wal (default: wal/ of the folder above)
 # Nothing of the old data folder is touched: move it away yourself once the new one is proved good.
 set -eu
 umask 077
-[ $# = 2 ] || { sed -n '2,6s/^# //p' "$0" >&2; exit 2; }
+[ $# = 2 ] || { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }
 moment=$1 new=$2
 folder=${YIMA_BACKUP_FOLDER:-/var/backups/yima}
+wal=${YIMA_WAL_FOLDER:-$folder/wal}
 [ ! -e "$new" ] || { echo "$new exists already: name a new folder" >&2; exit 1; }
 
 if [ "$moment" = latest ]; then
@@ -32,7 +35,8 @@ cp -a "$folder/base/$base" "$new"
 chmod 0700 "$new"
 {
     echo "# Written by restore.sh; remove these lines after the recovery."
-    echo "restore_command = 'cp \"$folder/wal/%f\" \"%p\"'"
+    # A status above 125 stops the recovery: an archive that cannot be read must not pass for its end.
+    echo "restore_command = 'ls \"$wal\" >/dev/null || exit 255; cp \"$wal/%f\" \"%p\"'"
     echo "recovery_target_timeline = 'latest'"
     # so that the WAL written from here on does not get into the archive of the old line unasked
     echo "archive_mode = off"

@@ -8,24 +8,21 @@ partitioned table, and none within a transaction).
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import indexes
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 serves_from = "0001"
 
-PLAIN_BYTES_MAX = 64 << 20
-"""A partition up to this size is indexed at once, which takes a fraction of a second."""
-
 
 def upgrade() -> None:
-    # what comes before the large partitions is committed then, and is not done again when those are interrupted
+    # what comes before the partitions is committed then, and is not done again when those are interrupted
     if not sa.inspect(op.get_bind()).has_table("rollup_state"):
         _make_tables()
-    large = _index_partitions(concurrently=False)
-    if large:
-        with op.get_context().autocommit_block():
-            _index_partitions(concurrently=True)
+    with op.get_context().autocommit_block():
+        _index_partitions()
 
 
 def _make_tables() -> None:
@@ -93,26 +90,17 @@ def _make_tables() -> None:
     op.execute("CREATE INDEX IF NOT EXISTS ix_scan_tx_at ON ONLY scan (tx, at)")
 
 
-def _index_partitions(*, concurrently: bool) -> int:
-    """Build and attach the index of partitions that have none; returns how many were too large for now."""
-    left = 0
+def _index_partitions() -> None:
+    """Build and attach the index of partitions that have none."""
     found = op.get_bind().execute(
         sa.text("""
-            SELECT c.relname, pg_relation_size(c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+            SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
             WHERE i.inhparent = 'scan'::regclass AND NOT EXISTS (
                 SELECT FROM pg_index x JOIN pg_inherits a ON a.inhrelid = x.indexrelid
                 WHERE x.indrelid = c.oid AND a.inhparent = 'ix_scan_tx_at'::regclass)
             ORDER BY c.relname""")
     )
-    for partition, size in found.all():
+    for (partition,) in found.all():
         index = f"{partition}_tx_at_idx"
-        if concurrently:
-            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")  # what an interrupted build left
-            op.execute(f"CREATE INDEX CONCURRENTLY {index} ON {partition} (tx, at)")
-        elif size <= PLAIN_BYTES_MAX:
-            op.execute(f"CREATE INDEX {index} ON {partition} (tx, at)")
-        else:
-            left += 1
-            continue
+        indexes.build(index, f"{partition} (tx, at)")
         op.execute(f"ALTER INDEX ix_scan_tx_at ATTACH PARTITION {index}")
-    return left

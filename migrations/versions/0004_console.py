@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from migrations import indexes
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -27,8 +29,7 @@ def upgrade() -> None:
     # First, for each is committed by itself: after an interruption all of this can simply be run again.
     with op.get_context().autocommit_block():
         for name, columns in INDEXES.items():
-            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")  # what an interrupted build left is invalid
-            op.execute(f"CREATE INDEX CONCURRENTLY {name} ON {columns}")
+            indexes.build(name, columns)
     op.create_table(
         "brand_setting",
         sa.Column("brand_id", sa.BigInteger(), nullable=False),

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from migrations import indexes
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -14,16 +16,8 @@ def upgrade() -> None:
     # First, for each is committed by itself: after an interruption all of this can simply be run again. Both tables
     # are written all the time, so their indexes are built beside the writing.
     with op.get_context().autocommit_block():
-        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_task_failed")  # what an interrupted build left is invalid
-        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_outbox_message_dead")
-        op.create_index(
-            "ix_task_failed", "task", ["id"],
-            postgresql_where=sa.text("state = 'failed'"), postgresql_concurrently=True,
-        )  # fmt: skip
-        op.create_index(
-            "ix_outbox_message_dead", "outbox_message", ["id"],
-            postgresql_where=sa.text("state = 'dead'"), postgresql_concurrently=True,
-        )  # fmt: skip
+        indexes.build("ix_task_failed", "task (id) WHERE state = 'failed'")
+        indexes.build("ix_outbox_message_dead", "outbox_message (id) WHERE state = 'dead'")
     op.create_table(
         "heartbeat",
         sa.Column("process", sa.String(length=60), nullable=False),

@@ -180,12 +180,14 @@ async def download(
     async with desk.means.db.transaction() as tx:
         batch = await batches.get(tx, name, brand_id=seat.brand.id)
         path = packages.path_in(desk.means.packages, batch)
-        if batch.sha256 is None or not path.is_file():
-            return await _batch_page(desk, seat, name, error=Conflict("The package is not written yet."))
-        await orders.record_download(
-            tx, desk.means.vault, batch, file=path.name, sha256=batch.sha256, address=seat.visit.address,
-            actor=seat.actor,
-        )  # fmt: skip
+        written = batch.sha256 is not None and path.is_file()
+        if written and batch.sha256 is not None:
+            await orders.record_download(
+                tx, desk.means.vault, batch, file=path.name, sha256=batch.sha256, address=seat.visit.address,
+                actor=seat.actor,
+            )  # fmt: skip
+    if not written:
+        return await _batch_page(desk, seat, name, error=Conflict("The package is not written yet."))
     return handout.stream(path, path.name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from dataclasses import asdict, replace
@@ -93,7 +94,7 @@ async def upload_logo(desk: GivenDesk, seat: GivenSeat, request: Request[Any, An
             content = await upload.read() if isinstance(upload, UploadFile) else b""
             if not content:
                 refuse([Problem("logo", "picture_missing", "Choose a picture first.")])
-            picture = pictures.read(content, field="logo")
+            picture = await asyncio.to_thread(pictures.read, content, field="logo")
         async with desk.means.db.transaction() as tx:
             version = _version(Form([("version", str(parts.get("version", "")))]))
             await brands.set_logo(tx, brand_id=seat.brand.id, picture=picture, version=version, actor=seat.actor)

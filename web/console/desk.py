@@ -43,6 +43,8 @@ SECURITY_HEADERS: Final = {
 
 _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 _PACK_BYTES_MIN: Final = 1_000
+_PACK_BYTES_MAX: Final = 2_000_000
+"""Compressing more than this would hold up whoever scans at the same time."""
 
 
 class DecideClaim(Protocol):
@@ -165,7 +167,7 @@ class Desk:
     ) -> Response[bytes]:
         """Answer with bytes, compressed where the client reads that."""
         sent = SECURITY_HEADERS | {"Vary": "Accept-Encoding, HX-Request"} | dict(headers or {})
-        if asked.gzip and len(body) >= _PACK_BYTES_MIN:
+        if asked.gzip and _PACK_BYTES_MIN <= len(body) <= _PACK_BYTES_MAX:
             body = gzip.compress(body, compresslevel=6, mtime=0)
             sent["Content-Encoding"] = "gzip"
         return Response(body, status_code=status, media_type=media_type, headers=sent, cookies=list(cookies))

@@ -32,7 +32,7 @@ from web.console.seat import Seat
 from web.console.slow import told_if_slow
 from web.console.texts import say
 
-PROOF_ENTRIES_MAX: Final = 1_000_000
+PROOF_ENTRIES_MAX: Final = 50_000
 """Larger proofs are written by `yima draw proof`: a web process must not hold them in memory."""
 
 _NAME: Final = re.compile(r"[0-9A-Za-z._-]{1,40}", re.ASCII)

@@ -5,9 +5,10 @@ Another brand's console answers as one that does not exist, so that nobody can f
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from litestar import Request
 from litestar.di import NamedDependency
@@ -16,6 +17,7 @@ from litestar.exceptions import NotFoundException
 from kernel.errors import Forbidden, InvalidInput, NotAuthenticated
 from staff import sessions
 from staff.access import Permission, permissions
+from staff.sessions import Session
 from traceability import catalogue
 from web.console.desk import Desk
 from web.console.seat import Person, Seat
@@ -26,6 +28,7 @@ FORM_FIELDS_MAX: Final = 500
 FIELD_CHARS_MAX: Final = 20_000
 CSRF_HEADER: Final = "x-csrf"
 
+_WHOLE: Final = re.compile(r"-?[0-9]{1,17}", re.ASCII)
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
@@ -53,7 +56,7 @@ class Form:
             InvalidInput: it is none, or outside.
         """
         value = self.get(name)
-        if not (value.isascii() and value.lstrip("-").isdigit() and len(value) <= 18 and low <= int(value) <= high):
+        if not (_WHOLE.fullmatch(value) and low <= int(value) <= high):
             raise InvalidInput(f"{name} is a whole number from {low:,} to {high:,}.", field=name)
         return int(value)
 
@@ -76,12 +79,9 @@ async def read_person(desk: GivenDesk, visit: GivenVisit) -> Person:
     Raises:
         NotAuthenticated: there is none.
     """
-    if not visit.token:
-        raise NotAuthenticated("Sign in to the console.")
-    async with desk.means.db.transaction() as tx:
-        session = await sessions.find(tx, desk.means.vault, visit.token)
+    session = await _session(desk, visit)
     if session is None:
-        raise NotAuthenticated("Your session has ended: sign in again.")
+        raise NotAuthenticated("Sign in to the console, or again: your session has ended.")
     return Person(session, visit)
 
 
@@ -114,25 +114,29 @@ async def read_form(request: Request[Any, Any, Any], desk: GivenDesk, visit: Giv
     """Read the form of a POST. Every POST takes its fields from here, so none skips the judgement.
 
     Raises:
-        Forbidden: it was sent by another site's page, or by a page of a session that has ended.
+        NotAuthenticated: the route needs a permission, and nobody is signed in (any more).
+        Forbidden: it was sent by another site's page.
         InvalidInput: it is no form, or too long.
     """
+    session = await _session(desk, visit)
+    if session is None and "permission" in request.route_handler.opt:
+        # The seat says so too, but is read at the same time: whoever must sign in is told that first.
+        raise NotAuthenticated("Your session has ended: sign in again.")
     if request.content_type[0] != _FORM_TYPE:
         raise InvalidInput(f"The body is not of the type {_FORM_TYPE}.")
     body = await request.body()
     if len(body) > FORM_BYTES_MAX:
         raise InvalidInput(f"The form has more than {FORM_BYTES_MAX:,} bytes.")
     try:
-        pairs = parse_qsl(
-            body.decode("utf-8", "replace").replace("%00", ""), keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX
-        )
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX)
     except ValueError as error:
         raise InvalidInput(f"The form has more than {FORM_FIELDS_MAX} fields.") from error
     for name, value in pairs:
         if len(value) > FIELD_CHARS_MAX:
             raise InvalidInput(f"{name[:40]} has more than {FIELD_CHARS_MAX:,} characters.", field=name[:40])
-    form = Form(pairs)
-    await _judge_sender(request, desk, visit, form.get("csrf") or request.headers.get(CSRF_HEADER, ""))
+    # NUL is no text of PostgreSQL, and nothing that a person types
+    form = Form([(name, value.replace("\0", "")) for name, value in pairs])
+    _judge_sender(request, visit, session, form.get("csrf") or request.headers.get(CSRF_HEADER, ""))
     return form
 
 
@@ -142,21 +146,24 @@ async def judge_sender(request: Request[Any, Any, Any], desk: Desk, visit: Visit
     Raises:
         Forbidden: another site's page sent it.
     """
-    await _judge_sender(request, desk, visit, csrf)
+    _judge_sender(request, visit, await _session(desk, visit), csrf)
 
 
-async def _judge_sender(request: Request[Any, Any, Any], desk: Desk, visit: Visit, given: str) -> None:
+async def _session(desk: Desk, visit: Visit) -> Session | None:
+    if not visit.token:
+        return None
+    async with desk.means.db.transaction() as tx:
+        return await sessions.find(tx, desk.means.vault, visit.token)
+
+
+def _judge_sender(request: Request[Any, Any, Any], visit: Visit, session: Session | None, given: str) -> None:
     refused = Forbidden("This form was sent by another page than ours, or is too old: open the page again.")
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise refused
     origin = request.headers.get("origin", "null")
-    if origin != "null" and urlsplit(origin).netloc.lower() != visit.host.lower():
+    # Compared as text: an Origin is a scheme and a host, and what cannot be read as such is nobody's of ours.
+    if origin != "null" and origin.lower().partition("://")[2] != visit.host.lower():
         raise refused
-    wanted = visit.form_token
-    if visit.token:
-        async with desk.means.db.transaction() as tx:
-            session = await sessions.find(tx, desk.means.vault, visit.token)
-        if session is not None:
-            wanted = session.csrf
-    if not secrets.compare_digest(given.encode(), wanted.encode()):
+    wanted = visit.form_token if session is None else session.csrf
+    if not secrets.compare_digest(given.encode("utf-8", "replace"), wanted.encode()):
         raise refused

@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 
 from codegen import batches
 from insights.patience import reading
+from kernel import audit
 from kernel.clock import now
 from kernel.db import Tx
 from kernel.errors import YimaError
@@ -223,6 +224,7 @@ async def cells_file(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
             strict=True,
         )
     ]
+    await _record(desk, seat, question, "cells", len(rows))
     return _file(desk, seat, "heatmap-cells", question, [head, *rows])
 
 
@@ -251,7 +253,22 @@ async def places_file(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
         count = placed + by_network + (found.places.unknown if key == "heatmap.unknown" else 0)
         if count:
             rows.append(["", say(key, seat.visit.language), "", count, placed, by_network, *span])
+    await _record(desk, seat, question, "places", len(rows))
     return _file(desk, seat, "heatmap-places", question, [head, *rows])
+
+
+async def _record(desk: Desk, seat: Seat, question: Question, what: str, rows: int) -> None:
+    """Who took which figures away is in the audit trail before they leave."""
+    span = {"since": local(question.since), "until": local(question.until)}
+    async with desk.means.db.transaction() as tx:
+        await audit.record(
+            tx,
+            brand_id=seat.brand.id,
+            actor=seat.actor,
+            action="heatmap.export",
+            subject=what,
+            after={**span, "layer": str(question.layer), "rows": rows},
+        )
 
 
 def _file(desk: Desk, seat: Seat, name: str, question: Question, rows: list[list[object]]) -> Response[bytes]:
@@ -273,7 +290,10 @@ async def _fresh(
         # The mark is read before the figures: new scans in between make it too old, and never too new.
         fresh = await desk.means.views.freshness()
         # Presets move on at midnight, which is in the question only once it is read.
-        asked = f"{fresh.scans}|{local(now())[:10]}|{seat.visit.language}|{seat.visit.path}?{seat.visit.query}"
+        asked = "|".join(
+            (f"{fresh.generation}.{fresh.scans}", local(now())[:10], seat.visit.language, seat.visit.path,
+             seat.visit.query)
+        )  # fmt: skip
         mark = f'"{hashlib.sha256(asked.encode()).hexdigest()[:20]}"'
         headers = {"ETag": mark, "As-Of": fresh.as_of.isoformat()}
         if mark in {each.strip() for each in request.headers.get("if-none-match", "").split(",")}:

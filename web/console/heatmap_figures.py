@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from insights.answers import GUARDED
 from insights.filters import Filter
 from insights.spans import parts, time_of
 from insights.views import Box, Cells, Places, Views
@@ -91,14 +92,22 @@ def last_day(question: Question) -> datetime:
     return question.until - timedelta(microseconds=1)
 
 
+GUARDED_GRID_DEGREES: Final = 0.25
+"""Boxes of resolution 7 and finer are widened to this grid (about 25 km)."""
+
+
 async def cells(
     views: Views, question: Question, brand_id: int, box: Corners, resolution: int, *, steps: int
 ) -> tuple[Cells, dict[str, Any]]:
     """The view of a box, and the same packed: coarser where it would weigh too much on the wire."""
     which = filter_of(question, brand_id)
     wanted = resolution
+    area = Box(*box)
+    if resolution >= GUARDED:
+        # What is hidden is told in numbers: a box drawn closer and closer around one person must not find them.
+        area = area.snapped(GUARDED_GRID_DEGREES)
     while True:
-        view = await views.cells(which, Box(*box), wanted, steps)
+        view = await views.cells(which, area, wanted, steps)
         packed = heatmap_packing.pack_cells(view.cells, view.counts, view.resolution)
         # A few thousand numbers are light whatever they are: weighing costs more than sending them.
         if view.counts.size < PACKED_BYTES_MAX // 8 or view.resolution == RESOLUTION_MIN:

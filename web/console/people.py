@@ -111,6 +111,7 @@ async def set_roles(
     try:
         wanted = _roles(form)
         async with desk.means.db.transaction() as tx:
+            await people.lock_roles(tx, brand_id)  # what is compared here must still hold when it is changed
             person = await _person(desk, tx, seat, staff_id)
             held = person.roles[brand_id]
             if sorted(held) != sorted(form.get("before").split()):

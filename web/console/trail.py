@@ -24,8 +24,8 @@ from web.texts import Language
 PATH: Final = "/console/b/{brand:str}/trail"
 MAY: Final = needs(Permission.SEE_TRAIL)
 ROWS_SHOWN: Final = 50
-SEALS_MAX: Final = 1_000
-"""The newest seals that the button looks at, at most; `yima trail verify` looks at all."""
+SEALS_MAX: Final = 50
+"""The newest seals (some 50,000 rows) that the button looks at; `yima trail verify` looks at all."""
 VALUE_CHARS_MAX: Final = 300
 ID_MAX: Final = 2**63 - 1
 

@@ -7,6 +7,7 @@ import sys
 import click
 
 from kernel.errors import YimaError
+from yima import logs
 from yima.cli import (
     bench,
     claims,
@@ -47,6 +48,7 @@ for _command in (
 
 def main() -> None:
     """Run the command; an error is one sentence on standard error and exit code 1."""
+    logs.configure(dev=True)  # until the settings say otherwise: log lines never get into a command's results
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:

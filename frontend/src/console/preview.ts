@@ -19,6 +19,10 @@ export function follow(form: HTMLFormElement): void {
       }
     });
     const answer = await fetch(address, { method: "POST", body: fields });
+    if (answer.redirected) {
+      location.reload(); // the session has ended: the page leads to the sign-in
+      return;
+    }
     // Somebody who types fast gets answers out of order.
     if (!answer.ok || mine !== latest) {
       return;

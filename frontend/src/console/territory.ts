@@ -14,6 +14,10 @@ export function grow(form: HTMLFormElement): void {
   const show = async (): Promise<void> => {
     const mine = ++latest;
     const answer = await fetch(form.dataset["territory"] ?? "", { method: "POST", body: fields(form) });
+    if (answer.redirected) {
+      location.reload(); // the session has ended: the page leads to the sign-in
+      return;
+    }
     // Somebody who ticks fast gets answers out of order.
     if (answer.ok && mine === latest) {
       area.innerHTML = await answer.text();

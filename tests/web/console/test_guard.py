@@ -132,3 +132,12 @@ async def test_answers_bear_the_security_headers(console: Console):
     assert headers["cache-control"] == "no-store"
     assert "script-src" not in headers["content-security-policy"]
     assert "default-src 'self'" in headers["content-security-policy"]
+
+
+async def test_a_nul_in_a_field_is_dropped_however_it_is_written(console: Console):
+    client = await console.client(Role.OWNER)
+    body = f"csrf={client.csrf}&gtin=06901234567915%00&name=A%0%000&name_en=B&units_per_case=24"
+    answer = await client.http.post(
+        console.path("/products/new"), content=body, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert answer.status_code in {303, 400}, answer.text

@@ -92,9 +92,17 @@ export class Atlas {
       this.outlines = await outlines;
       this.drawOutlines(this.outlines);
     }
-    this.map.addLayer(this.hexes, this.map.getLayer("lines-district") === undefined ? undefined : "lines-district");
+    this.layHexes();
+    // A laptop that slept may lose its context; MapLibre restores its own layers, and not ours.
+    this.map.on("webglcontextrestored", () => this.map.once("idle", () => this.layHexes()));
     this.recolour(this.dark);
     void this.fetchNear();
+  }
+
+  private layHexes(): void {
+    if (this.map.getLayer("hexes") === undefined) {
+      this.map.addLayer(this.hexes, this.map.getLayer("lines-district") === undefined ? undefined : "lines-district");
+    }
   }
 
   /** Waits for the style; a brand's own that does not load gives way to plain ground. */
@@ -127,7 +135,7 @@ export class Atlas {
       layers: [{ id: "sea", type: "background", paint: { "background-color": COLOURS[this.dark ? "dark" : "light"].sea } }],
     };
     if (this.ground.kind === "tiles") {
-      style.sources["own"] = { type: "raster", tiles: [new URL(this.ground.url, location.href).href], tileSize: 256 };
+      style.sources["own"] = { type: "raster", tiles: [this.ground.url.startsWith("/") ? location.origin + this.ground.url : this.ground.url], tileSize: 256 };
       style.layers.push({ id: "own", type: "raster", source: "own" });
     }
     return style;
@@ -326,7 +334,7 @@ export class Atlas {
     const [west, east] = [bounds.getWest(), bounds.getEast()];
     const [south, north] = [Math.max(-90, bounds.getSouth()), Math.min(90, bounds.getNorth())];
     if (east - west >= 360) {
-      return [-180, south, 180, north];
+      return [-180, round(south, 4), 180, round(north, 4)];
     }
     return [round(wrapped(west), 4), round(south, 4), round(wrapped(east), 4), round(north, 4)];
   }

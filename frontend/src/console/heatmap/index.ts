@@ -148,6 +148,7 @@ class Heatmap {
     this.slider.set(0);
     part<HTMLElement>("clear").toggleAttribute("hidden", this.questions.query.toString() === "range=30");
     this.view = undefined;
+    this.viewIsStepped = false;
     this.link();
     void this.fetch("series", "cells", "places");
   }

@@ -3,6 +3,8 @@ import { part, type Say, type Times } from "./config";
 const EVERY_MS = 2_000;
 const AGAIN_MS_MIN = 3_000;
 const AGAIN_MS_MAX = 60_000;
+/** The server beats every 15 s: a connection that is silent for longer is dead, whatever the browser thinks. */
+const SILENT_MS_MAX = 45_000;
 
 /**
  * Follows the server's events: tells when there is something new, at most every two seconds, and only while the page
@@ -12,6 +14,7 @@ export class LiveMark {
   private stream: EventSource | undefined;
   private timer: number | undefined;
   private again: number | undefined;
+  private silent: number | undefined;
   private wait_ms = AGAIN_MS_MIN;
   private last_ms = -EVERY_MS;
   private waiting = false;
@@ -79,6 +82,10 @@ export class LiveMark {
       }
       this.tell();
     });
+    for (const kind of ["hello", "change", "beat"]) {
+      stream.addEventListener(kind, () => this.alive());
+    }
+    this.alive();
     stream.addEventListener("change", () => this.soon());
     stream.addEventListener("full", () => this.later());
     stream.addEventListener("ended", () => this.ended());
@@ -94,6 +101,8 @@ export class LiveMark {
     this.close();
     this.state = "reconnecting";
     this.tell();
+    // A stream does not tell why it was refused; a view does: whoever was signed out learns it from its answer.
+    this.soon();
     this.again = window.setTimeout(() => this.connect(), this.wait_ms);
     this.wait_ms = Math.min(AGAIN_MS_MAX, this.wait_ms * 1.6);
   }
@@ -102,6 +111,12 @@ export class LiveMark {
     this.stream?.close();
     this.stream = undefined;
     window.clearTimeout(this.again);
+    window.clearTimeout(this.silent);
+  }
+
+  private alive(): void {
+    window.clearTimeout(this.silent);
+    this.silent = window.setTimeout(() => this.later(), SILENT_MS_MAX);
   }
 
   private soon(): void {
