@@ -65,9 +65,12 @@ async def _page(desk: Desk, seat: Seat, *, said: str = "", good: bool = True) ->
     since, until = query.moment("since"), query.moment("until")
     before_id = query.number("before", low=1, high=ID_MAX)
     async with desk.means.db.transaction() as tx:
-        staff = {each.id: each.name for each in await people.list_of_brand(tx, desk.means.vault, seat.brand.id)}
+        found = await people.list_of_brand(tx, desk.means.vault, seat.brand.id)
+        staff = {each.id: each.name for each in found}
+        # Sign-ins are of no brand: those of people who work for another brand too are not this one's to watch.
+        own = [each.id for each in found if set(each.roles) == {seat.brand.id}]
         rows = await audit.find(
-            tx, brand_id=seat.brand.id, staff_ids=list(staff), since=since, until=until,
+            tx, brand_id=seat.brand.id, staff_ids=own, since=since, until=until,
             actor=query.text("actor") or None, action=query.text("action") or None, before_id=before_id,
             rows_max=ROWS_SHOWN + 1,
         )  # fmt: skip

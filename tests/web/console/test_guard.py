@@ -141,3 +141,22 @@ async def test_a_nul_in_a_field_is_dropped_however_it_is_written(console: Consol
         console.path("/products/new"), content=body, headers={"Content-Type": "application/x-www-form-urlencoded"}
     )
     assert answer.status_code in {303, 400}, answer.text
+
+
+async def test_what_people_do_who_serve_another_brand_too_is_not_shown(console: Console):
+    staff_id = await console.hire(Role.ANALYST)
+    owner = await console.client(Role.OWNER)
+
+    async def shown() -> bool:
+        answer = await owner.get(console.path("/trail?action=staff.profile"))
+        assert answer.status_code == 200
+        return ">staff.profile</span>" in answer.text
+
+    async with console.opened.db.transaction() as tx:
+        await people.set_profile(
+            tx, console.opened.vault, staff_id=staff_id, name=f"Renamed {staff_id}", language="en", actor="test"
+        )
+    assert await shown()
+    async with console.opened.db.transaction() as tx:
+        await people.grant(tx, staff_id=staff_id, brand_id=console.other.id, role=Role.ANALYST, actor="test")
+    assert not await shown()
