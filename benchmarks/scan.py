@@ -35,7 +35,7 @@ from kernel.errors import ConfigurationError
 from members import ledger
 from traceability import catalogue, shipments
 from traceability.shipments import Carton
-from yima import issue, processes, runtime, settings
+from yima import issue, processes, runtime, settings, switching
 from yima.cli.members import make as make_members
 from yima.processes import Launcher
 from yima.runtime import Runtime
@@ -198,7 +198,7 @@ async def _brand(opened: Runtime, home: Path, codes: int) -> tuple[int, list[str
         await draws.publish(tx, opened.vault, brand_id=brand.id, rules=rules, actor="bench")
     out = home / "codes.txt"
     manifest = await issue.issue(opened, issue.Order("bench", tea.gtin, codes, out), actor="bench")
-    await issue.activate(opened, manifest.batch, first=None, last=None, actor="bench")
+    await switching.activate(opened, manifest.batch, first=None, last=None, actor="bench")
     async with opened.db.transaction() as tx:
         low = manifest.key_id << 34 | manifest.first_serial // 2
         cartons = [Carton(_sscc(n), low + n * 24, low + n * 24 + 23) for n in range(codes // 24)]

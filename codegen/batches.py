@@ -18,10 +18,7 @@ from kernel.errors import Conflict, InvalidInput, NotFound, Unavailable
 
 COUNT_MAX = 1_000_000_000
 ORDER_NUMBER_CHARS_MAX = 60
-REASON_CHARS_MAX = 200
 FORMS = ("short", "gs1")
-BLOCKING_STATES = ("void", "recalled", "frozen", "expired")
-"""States that stop a code, the gravest first: it is the one that is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,93 +238,3 @@ def lines_of(batch: Batch, first: int | None, last: int | None) -> tuple[int, in
             f"Lines {low:,} to {high:,} are not within batch {batch.name}, which has lines 1 to {batch.count:,}."
         )
     return low, high
-
-
-async def set_state(
-    tx: Tx,
-    batch: Batch,
-    *,
-    state: str,
-    first: int | None = None,
-    last: int | None = None,
-    reason: str | None = None,
-    actor: str,
-) -> int:
-    """Give a range of lines a state (`activated` or one of `BLOCKING_STATES`) in one statement.
-
-    Returns:
-        How many units the range holds.
-
-    Raises:
-        InvalidInput: lines outside the batch, an unknown state, or a blocking state without a reason.
-        Conflict: activation of a batch whose package was never written.
-    """
-    low, high = lines_of(batch, first, last)
-    if state not in ("activated", *BLOCKING_STATES):
-        raise InvalidInput(f"There is no state {state!r}.", field="state")
-    if state != "activated" and not (reason and reason.strip()):
-        raise InvalidInput(f"Codes are {state} for a reason: say which (--reason).", field="reason")
-    if reason is not None and len(reason) > REASON_CHARS_MAX:
-        raise InvalidInput(f"A reason has at most {REASON_CHARS_MAX} characters.", field="reason")
-    if state == "activated" and batch.state != "ready":
-        raise Conflict(f"Batch {batch.name} has no code package yet: nothing can have been printed.")
-    values = {"low": batch.unit_id(low), "high": batch.unit_id(high) + 1, "state": state}
-    covered = await tx.execute(
-        text("""
-            SELECT 1 FROM code_range
-            WHERE units @> int8range(:low, :high) AND state = :state AND lifted_at IS NULL LIMIT 1"""),
-        values,
-    )
-    if covered.scalar_one_or_none() is None:  # said again: nothing changes
-        await tx.execute(
-            text("""
-                INSERT INTO code_range (brand_id, batch_id, units, state, reason)
-                VALUES (:brand, :batch, int8range(:low, :high), :state, :reason)"""),
-            {**values, "brand": batch.brand_id, "batch": batch.id, "reason": reason},
-        )
-        await audit.record(
-            tx,
-            brand_id=batch.brand_id,
-            actor=actor,
-            action=f"codes.{state}",
-            subject=f"batch {batch.name} lines {low}-{high}",
-            after={"reason": reason},
-        )
-    return high - low + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """What codegen knows of a code that verifies: its key's brand, its batch, the states that hold for its unit.
-
-    `batch_id` is None where the serial was never issued; then `batch`, `gtin` and `line` are None too.
-    """
-
-    brand_id: int
-    batch_id: int | None
-    batch: str | None
-    gtin: str | None
-    paired: bool
-    line: int | None
-    active: bool
-    blocked: str | None
-
-
-_LOOK_UP = text("""
-    SELECT p.position, k.brand_id, b.id, b.name, b.gtin, coalesce(b.paired, false),
-        (p.position - lower(b.span)) / 2 + 1,
-        EXISTS (SELECT 1 FROM code_range r WHERE r.units @> (p.position >> 1)
-                AND r.lifted_at IS NULL AND r.state = 'activated'),
-        (SELECT r.state FROM code_range r WHERE r.units @> (p.position >> 1)
-            AND r.lifted_at IS NULL AND r.state <> 'activated'
-            ORDER BY array_position(ARRAY['void', 'recalled', 'frozen', 'expired'], r.state::text) LIMIT 1)
-    FROM unnest(CAST(:positions AS bigint[])) AS p(position)
-    JOIN code_key k ON k.id = p.position >> 35
-    LEFT JOIN LATERAL (SELECT * FROM batch WHERE span @> p.position LIMIT 1) b ON true
-""")
-
-
-async def look_up(tx: Tx, positions: list[int]) -> dict[int, Issued]:
-    """What is known of many codes by position (key id << 35 | serial), in one statement."""
-    rows = await tx.execute(_LOOK_UP, {"positions": positions})
-    return {row[0]: Issued(*row[1:]) for row in rows}

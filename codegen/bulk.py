@@ -182,6 +182,7 @@ def write_urls(
     step: int,
     *,
     pair: bool = False,
+    digest: hashlib._Hash | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> str:
     r"""Write `count` lines of codes as URLs, in constant memory.
@@ -196,10 +197,11 @@ def write_urls(
         step: Distance from one line's serial to the next one's; 2 where all are of the same side.
         pair: Write `PREFIX OUTER,PREFIX INNER\n` (without the spaces) instead of `PREFIX CODE\n`. The line's
             serial is the outer code's, so `first_serial` and `step` are even.
+        digest: A `hashlib.sha256` object to go on with, where these lines follow others in one file.
         on_progress: Called after each chunk with the number of lines written so far.
 
     Returns:
-        SHA-256 of all that was written, in hexadecimal.
+        SHA-256 of all that was written (and of what `digest` had seen before), in hexadecimal.
 
     Raises:
         ValueError: a serial is outside 0 to 2^35 - 1, an outer serial odd, or `out` unbuffered.
@@ -215,7 +217,7 @@ def write_urls(
     lines = np.tile(line, (min(count, CHUNK_CODES), 1))
     at = len(prefix)
     at_inner = at + SYMBOLS + 1 + len(prefix)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256() if digest is None else digest
     for done, serials in _chunks(first_serial, count, step):
         chunk = lines[: len(serials)]
         sealer.seal_into(serials, chunk[:, at : at + SYMBOLS])

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from codegen import base32, batches, scheme
-from codegen.batches import Issued
+from codegen import base32, scheme
+from codegen.issued import Issued, look_up
 from codegen.scheme import CodeKey, Sealer
 from insights import scan_search
 from insights.scan_search import ScanLine
@@ -125,7 +125,7 @@ async def tell(tx: Tx, vault: Vault, *, brand_id: int, scan_id: UUID, at: dateti
     if scan is None:
         return None
     position = 2 * scan.unit_id + (scan.side == "inner")
-    issued = (await batches.look_up(tx, [position])).get(position)
+    issued = (await look_up(tx, [position])).get(position)
     claims = await _claims(tx, brand_id, scan)
     mine = next((claim for claim in claims if claim.scan_id == scan_id), None)
     others = (claim for claim in claims if claim.state != "voided" and claim.scan_id != scan_id)

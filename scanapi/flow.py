@@ -15,8 +15,7 @@ import msgspec
 
 from campaigns import awards, claims
 from campaigns.claims import Claim
-from codegen import batches
-from codegen.batches import Issued
+from codegen.issued import Issued, look_up
 from kernel.clock import now
 from kernel.crypto import Vault
 from kernel.db import Tx
@@ -71,7 +70,7 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions)
 
 async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Regions) -> Known:
     """Read what needs no lock; then lock units, members and draws, and read what others could have changed."""
-    issued = await batches.look_up(tx, sorted({each.code.position for each in fresh})) if fresh else {}
+    issued = await look_up(tx, sorted({each.code.position for each in fresh})) if fresh else {}
     real = [each for each in fresh if issued_of(each, issued) is not None]
     unit_ids = sorted({each.code.unit_id for each in real})
     member_ids = sorted({each.member[0] for each in fresh if each.member is not None})

@@ -10,7 +10,7 @@ from uuid import UUID
 from antifraud.rules import Verdict
 from campaigns.awards import Award, Desk
 from campaigns.claims import Claim
-from codegen.batches import Issued
+from codegen.issued import Issued
 from codegen.scheme import VerifiedCode
 from kernel.errors import YimaError
 from members.ledger import Account

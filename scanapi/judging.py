@@ -7,7 +7,7 @@ import h3.api.basic_int as h3
 from antifraud import rules as antifraud
 from antifraud.rules import Decision, Facts, Fix
 from campaigns.claims import Claim
-from codegen.batches import Issued
+from codegen.issued import Issued
 from scanapi.group import Known, Result, Scan, issued_of
 from traceability.coordinates import distance_m
 from traceability.scans import Outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from campaigns.awards import Award
-from codegen.batches import Issued
+from codegen.issued import Issued
 from scanapi import sentences
 from scanapi.group import Known, Result, Scan, issued_of
 from scanapi.sentences import Language

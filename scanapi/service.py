@@ -18,7 +18,8 @@ import structlog
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import text
 
-from codegen import batches, keys, scheme
+from codegen import keys, scheme
+from codegen.issued import Issued, look_up
 from codegen.scheme import MalformedCode, ParsedCode, Ring
 from kernel.crypto import BlindIndex, Vault
 from kernel.db import Database
@@ -214,7 +215,7 @@ class ScanService:
         if verified is None:
             return forged
         async with self._db.transaction() as tx:
-            issued = (await batches.look_up(tx, [verified.position])).get(verified.position)
+            issued = (await look_up(tx, [verified.position])).get(verified.position)
             if issued is None or issued.gtin is None or parsed.url_gtin not in (None, issued.gtin):
                 return forged
             unit = await units.peek(tx, verified.unit_id)
@@ -265,7 +266,7 @@ def outcome_of(reply: bytes) -> str:
     return reply[_OUTCOME_AT : reply.index(b'"', _OUTCOME_AT)].decode()
 
 
-def _kind(issued: batches.Issued, side: str, scan_count: int, *, claimed: bool) -> tuple[str, str]:
+def _kind(issued: Issued, side: str, scan_count: int, *, claimed: bool) -> tuple[str, str]:
     """The landing page's kind and its sentence."""
     if issued.blocked is not None:
         return "voided", f"voided.{issued.blocked}"

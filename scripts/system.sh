@@ -21,6 +21,9 @@ if [ "${1:-run}" = test ]; then
     has_command rabbitmq-server || need rabbitmq-server
     has_command wrk || need wrk
     has_command caddy || need caddy
+    has_command pdftoppm || need poppler-utils
+    has_command softhsm2-util || need softhsm2
+    has_command age || need age
 fi
 [ -n "$missing" ] || exit 0
 

@@ -21,7 +21,7 @@ from traceability import catalogue
 from traceability.ip import IpLocator
 from traceability.regions import Regions
 from traceability.scans import ScanReply, ScanRequest
-from yima import issue
+from yima import issue, switching
 from yima.runtime import Runtime
 
 GTIN = "06901234567892"
@@ -84,7 +84,7 @@ class World:
         return manifest.batch, out.read_text().splitlines()
 
     async def activate(self, batch: str, first: int | None = None, last: int | None = None) -> None:
-        await issue.activate(self.opened, batch, first=first, last=last, actor="test")
+        await switching.activate(self.opened, batch, first=first, last=last, actor="test")
 
     async def publish_draw(self, *, stock: int = 3, weight_ppb: int = 300_000_000, **more: Any) -> str:
         rules = DrawRules(

@@ -12,10 +12,8 @@ from typing import Any, Final
 from codegen import batches, keys, packages
 from codegen.outfiles import probe_writable
 from codegen.packages import Manifest
-from kernel import tasks
 from kernel.errors import InvalidInput
 from traceability import catalogue
-from yima import broker
 from yima.runtime import Runtime
 from yima.settings import Settings
 
@@ -119,29 +117,3 @@ async def write_package(
     async with runtime.db.transaction() as tx:
         await batches.finish(tx, batch, sha256=manifest.sha256, actor=None)
     return {"lines": manifest.count, "bytes": manifest.bytes, "sha256": manifest.sha256}
-
-
-async def activate(runtime: Runtime, name: str, *, first: int | None, last: int | None, actor: str) -> int:
-    """Activate lines of a batch; claims parked on them are paid by the worker. Returns how many units."""
-    async with runtime.db.transaction() as tx:
-        batch = await batches.get(tx, name)
-        count = await batches.set_state(tx, batch, state="activated", first=first, last=last, actor=actor)
-        task_id = await tasks.submit(tx, "settle_claims", {}, brand_id=batch.brand_id)
-    await broker.wake(runtime, "yima.run", str(task_id))
-    return count
-
-
-async def block(
-    runtime: Runtime,
-    name: str,
-    *,
-    state: str,
-    first: int | None,
-    last: int | None,
-    reason: str,
-    actor: str,
-) -> int:
-    """Void, recall, freeze or expire lines of a batch; returns how many units."""
-    async with runtime.db.transaction() as tx:
-        batch = await batches.get(tx, name)
-        return await batches.set_state(tx, batch, state=state, first=first, last=last, reason=reason, actor=actor)

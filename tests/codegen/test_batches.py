@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from codegen import batches, keys, scheme
+from codegen import batches, keys, ranges, scheme
+from codegen.issued import look_up
 from kernel.errors import Conflict, InvalidInput, NotFound
 from tests.world import GTIN, World
-from yima import issue
+from yima import issue, switching
 
 
 def _order(world: World, out: Path, **more) -> issue.Order:
@@ -142,7 +143,7 @@ async def test_lines_outside_the_batch_are_refused(world: World, first: int, las
 async def test_a_blocking_state_needs_a_reason(world: World) -> None:
     for reason in ("", "  "):
         with pytest.raises(InvalidInput, match="reason"):
-            await issue.block(world.opened, world.batch, state="void", first=1, last=1, reason=reason, actor="test")
+            await switching.block(world.opened, world.batch, state="void", first=1, last=1, reason=reason, actor="test")
 
 
 async def test_said_again_a_state_changes_nothing(world: World) -> None:
@@ -163,8 +164,8 @@ async def test_a_hundred_million_codes_switch_state_in_one_row(world: World) -> 
         )  # fmt: skip
         await batches.finish(tx, batch, sha256="0" * 64, actor="test")
         batch = await batches.get(tx, batch.name)
-        assert await batches.set_state(tx, batch, state="activated", actor="test") == 10**8
-        found = await batches.look_up(tx, [(batch.key_id << 35) | (batch.first_serial + 2 * (10**8 - 1))])
+        assert await ranges.set_state(tx, batch, state="activated", actor="test") == 10**8
+        found = await look_up(tx, [(batch.key_id << 35) | (batch.first_serial + 2 * (10**8 - 1))])
     assert [(each.active, each.line) for each in found.values()] == [(True, 10**8)]
 
 

@@ -10,7 +10,7 @@ import pytest
 from kernel.errors import Conflict, InvalidInput, NotAuthenticated
 from tests.world import OTHER_GTIN, World
 from traceability.scans import Outcome
-from yima import audit, issue
+from yima import audit, switching
 
 
 async def test_first_scan_by_a_member_earns_the_rules_points(world: World) -> None:
@@ -161,7 +161,7 @@ async def test_a_scan_before_activation_is_parked_and_paid_on_activation(world: 
 
 @pytest.mark.parametrize("state", ["void", "recalled", "frozen", "expired"])
 async def test_a_blocked_code_says_why_and_earns_nothing(world: World, state: str) -> None:
-    await issue.block(world.opened, world.batch, state=state, first=5, last=6, reason="line stop", actor="test")
+    await switching.block(world.opened, world.batch, state=state, first=5, last=6, reason="line stop", actor="test")
     reply = await world.scan(world.lines[4])
     assert (reply.outcome, reply.points) == (Outcome.VOIDED, 0)
     assert await _rows(world, "SELECT outcome, reason FROM scan") == [("voided", state)]

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
-from codegen import batches, orders, packages, states
+from codegen import batches, orders, packages, ranges, states
 from codegen.batches import Batch
 from codegen.states import Span
 from insights import claims
@@ -37,7 +37,7 @@ DOWNLOAD_ROWS: Final = 10
 LABEL_ROWS: Final = 5
 CLAIMS_MAX: Final = 10_000_000
 """On a batch's own page, its claims are counted so far."""
-SWITCHES: Final = ("activated", *(state for state in batches.BLOCKING_STATES if state != "expired"), "expired")
+SWITCHES: Final = ("activated", *(state for state in ranges.BLOCKING_STATES if state != "expired"), "expired")
 BAR_WIDTH: Final = 1_000
 
 _ID_MAX: Final = 2**62
@@ -85,7 +85,7 @@ async def show_all(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
         found = await batches.search(tx, brand_id=seat.brand.id, gtin=gtin, before=before, limit=PAGE_ROWS + 1)
         shown = found[:PAGE_ROWS]
         products = await catalogue.list_products(tx, brand_id=seat.brand.id)
-        held = await orders.spans(tx, shown)
+        held = await ranges.spans(tx, shown)
         claimed = await claims.count(tx, [(each.unit_id(1), each.unit_id(each.count)) for each in shown])
     names = {each.gtin: _product_name(seat, each) for each in products}
     rows = [
@@ -211,9 +211,9 @@ async def switch(desk: GivenDesk, seat: GivenSeat, form: GivenForm, name: FromPa
             batch = await batches.get(tx, name, brand_id=seat.brand.id)
             lines, reason = _asked(form, batch)
             if "confirm" not in form:
-                held = await orders.held_of(tx, batch)
+                held = await ranges.held_of(tx, batch)
                 return _confirm_page(desk, seat, batch, lines, reason, held)
-            count = await batches.set_state(
+            count = await ranges.set_state(
                 tx,
                 batch,
                 state=lines.state,
@@ -239,7 +239,7 @@ async def thaw(desk: GivenDesk, seat: GivenSeat, form: GivenForm, name: FromPath
     try:
         async with desk.means.db.transaction() as tx:
             batch = await batches.get(tx, name, brand_id=seat.brand.id)
-            count = await orders.thaw(tx, batch, form.number("range", low=1, high=_ID_MAX), actor=seat.actor)
+            count = await ranges.thaw(tx, batch, form.number("range", low=1, high=_ID_MAX), actor=seat.actor)
     except (InvalidInput, Conflict) as error:
         return await _batch_page(desk, seat, name, error=error)
     return desk.redirect(seat.visit, seat.path(f"/batches/{batch.name}"), flash="batches.done.thawed", n=f"{count:,}")
@@ -261,8 +261,8 @@ def _asked(form: Form, batch: Batch) -> tuple[Span, str]:
     state, reason = form.get("state"), form.get("reason")
     if state not in SWITCHES:
         raise InvalidInput("Choose a state.", field="state")
-    if len(reason) > batches.REASON_CHARS_MAX or (state != "activated" and not reason):
-        raise InvalidInput(f"A reason has 1 to {batches.REASON_CHARS_MAX} characters.", field="reason")
+    if len(reason) > ranges.REASON_CHARS_MAX or (state != "activated" and not reason):
+        raise InvalidInput(f"A reason has 1 to {ranges.REASON_CHARS_MAX} characters.", field="reason")
     return Span(low, high, state), reason
 
 
@@ -317,8 +317,8 @@ async def _batch_page(
     async with desk.means.db.transaction() as tx:
         batch = await batches.get(tx, name, brand_id=seat.brand.id)
         product = await catalogue.product(tx, batch.gtin, brand_id=seat.brand.id)
-        held = await orders.held_of(tx, batch)
-        said = await orders.list_states(tx, batch, before=before, limit=STATE_ROWS + 1)
+        held = await ranges.held_of(tx, batch)
+        said = await ranges.list_states(tx, batch, before=before, limit=STATE_ROWS + 1)
         parts = await _package(desk, seat, tx, batch)
         labels = await orders.label_jobs(tx, batch, limit=LABEL_ROWS)
         [claimed] = await claims.count(tx, [(batch.unit_id(1), batch.unit_id(batch.count))], most=CLAIMS_MAX)
@@ -343,7 +343,7 @@ async def _batch_page(
         switches=[("", say("batches.switch.choose", language))]
         + [(state, say(f"batches.do.{state}", language)) for state in SWITCHES],
         given={name: given.get(name) for name in ("state", "first", "last", "reason")},
-        reason_max=batches.REASON_CHARS_MAX,
+        reason_max=ranges.REASON_CHARS_MAX,
         errors=forms.Refusals() if error is None else forms.refusals(error, language),
         may_switch=Permission.SWITCH_CODES in seat.may,
         **parts,

@@ -14,17 +14,15 @@ from urllib.parse import urlsplit
 import click
 
 from codegen import batches, keys, scheme
+from codegen.issued import look_up
 from codegen.scheme import MalformedCode, Ring
 from traceability import catalogue
 from yima import issue
+from yima.cli import switching
 from yima.cli.common import actor, json_option, line, load_settings, progress, remark, run, say
 from yima.runtime import Runtime
 
 VERIFY_CHUNK = 1000
-
-batch_option = click.option("--batch", "name", required=True, help="The batch's name, as in its manifest.")
-first_option = click.option("--from", "first", type=int, help="First line, from 1 (default: the first).")
-last_option = click.option("--to", "last", type=int, help="Last line, inclusive (default: the last).")
 
 
 @click.group()
@@ -57,42 +55,6 @@ def issue_codes(
             return asdict(await issue.issue(runtime, order, actor=actor(), on_progress=tell))
 
     say(run(use), as_json=as_json)
-
-
-@codes.command("activate")
-@batch_option
-@first_option
-@last_option
-@json_option
-def activate_codes(*, name: str, first: int | None, last: int | None, as_json: bool) -> None:
-    """Activate a batch or some of its lines: from now on scans earn, and parked claims are paid."""
-
-    async def use(runtime: Runtime) -> int:
-        return await issue.activate(runtime, name, first=first, last=last, actor=actor())
-
-    count = run(use)
-    say({"batch": name, "units": count}, as_json=as_json, text=f"Activated {count:,} units of batch {name}.")
-
-
-@codes.command("void")
-@batch_option
-@first_option
-@last_option
-@click.option("--reason", required=True, help="Why, for the audit trail.")
-@click.option(
-    "--as", "state", type=click.Choice(batches.BLOCKING_STATES), default="void", show_default=True,
-    help="What the consumer is told.",
-)  # fmt: skip
-@json_option
-def void_codes(*, name: str, first: int | None, last: int | None, reason: str, state: str, as_json: bool) -> None:
-    """Void (or recall, freeze, expire) a batch or some of its lines."""
-
-    async def use(runtime: Runtime) -> int:
-        return await issue.block(runtime, name, state=state, first=first, last=last, reason=reason, actor=actor())
-
-    count = run(use)
-    say({"batch": name, "units": count, "state": state}, as_json=as_json,
-        text=f"{count:,} units of batch {name} are {state}.")  # fmt: skip
 
 
 @codes.command("verify")
@@ -154,7 +116,7 @@ async def _verify(runtime: Runtime, ring: Ring, texts: list[str]) -> list[dict[s
                 verified[place] = code
         answers.append(answer)
     async with runtime.db.transaction() as tx:
-        issued = await batches.look_up(tx, sorted({code.position for code in verified.values()}))
+        issued = await look_up(tx, sorted({code.position for code in verified.values()}))
     for place, code in verified.items():
         known = issued.get(code.position)
         answer = answers[place]
@@ -199,3 +161,7 @@ def list_batches(*, slug: str, as_json: bool) -> None:
     ]
     text = "\n".join(f"{r['batch']}  {r['gtin']}  {r['count']:>13,}  {r['state']:8} {r['order']}" for r in rows)
     say(rows, as_json=as_json, text=text or "No batch yet: `yima codes issue`.")
+
+
+for _command in (switching.activate_codes, switching.void_codes):
+    codes.add_command(_command)

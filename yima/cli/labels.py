@@ -14,8 +14,8 @@ from codegen.scheme import MalformedCode
 from kernel import tasks
 from kernel.errors import InvalidInput
 from yima import labels as rendering
-from yima.cli.codes import batch_option, first_option, last_option
 from yima.cli.common import json_option, line, progress, run, say
+from yima.cli.switching import batch_option, first_option, last_option
 from yima.runtime import Runtime
 
 POLL_S = 0.2

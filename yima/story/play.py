@@ -31,7 +31,7 @@ from kernel.errors import ConfigurationError, NotFound, Unavailable
 from members import ledger
 from traceability import catalogue, shipments
 from traceability.shipments import Carton
-from yima import audit, issue, labels, runtime
+from yima import audit, issue, labels, runtime, switching
 from yima.cli.members import make as make_members
 from yima.delivery import read_development_codes
 from yima.runtime import Runtime
@@ -200,8 +200,10 @@ class _Story:
             needed = round(shares.firsts * tea.share) + 1
             batch, path = await self._stock(brand, tea, max(size, needed), needed)
             # activated by range, as a line does it: the first half, then the rest
-            await issue.activate(self._opened, batch.name, first=1, last=batch.count // 2, actor="demo")
-            await issue.activate(self._opened, batch.name, first=batch.count // 2 + 1, last=batch.count, actor="demo")
+            await switching.activate(self._opened, batch.name, first=1, last=batch.count // 2, actor="demo")
+            await switching.activate(
+                self._opened, batch.name, first=batch.count // 2 + 1, last=batch.count, actor="demo"
+            )
             found.append((batch, path))
         return found
 
@@ -401,7 +403,7 @@ class _Story:
             for runs in chapters:
                 await send_all(self._address, runs, tokens, heard, self._stopped)
         with self._chapter(f"{self._tally.outcomes.total():,} scans answered; the early buyers' range is activated"):
-            await issue.activate(self._opened, early.name, first=None, last=None, actor="demo")
+            await switching.activate(self._opened, early.name, first=None, last=None, actor="demo")
             await self._until(self._all_settled, "parked claims to be paid")
 
     async def _all_settled(self) -> bool:

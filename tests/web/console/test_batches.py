@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from codegen import batches, orders, packages, states
 from codegen.batches import Batch
+from codegen.issued import look_up
 from codegen.states import Span
 from insights import rollups
 from staff.access import Role
@@ -307,11 +308,11 @@ async def test_what_was_frozen_and_lifted_scans_again(console: Console):
     await switch(console, client, batch, "frozen", first="1", last="1", confirm="1")
     position = (batch.key_id << 35) | batch.first_serial
     async with console.opened.db.transaction() as tx:
-        assert (await batches.look_up(tx, [position]))[position].blocked == "frozen"
+        assert (await look_up(tx, [position]))[position].blocked == "frozen"
     [frozen] = re.findall(r'name="range" value="(\d+)"', await page_of(console, client, batch))
     await client.post(console.path(f"/batches/{batch.name}/thaw"), {"range": frozen})
     async with console.opened.db.transaction() as tx:
-        known = (await batches.look_up(tx, [position]))[position]
+        known = (await look_up(tx, [position]))[position]
     assert (known.blocked, known.active) == (None, True)
 
 
