@@ -27,6 +27,7 @@ from web.console import (
     guard,
     heatmap,
     members,
+    ordering,
     overview,
     people,
     products,
@@ -42,7 +43,21 @@ from web.console.visit import Visit
 
 log = structlog.get_logger(__name__)
 
-MODULES = (account, batches, brand, dealers, draws, heatmap, members, overview, people, products, scans, trail)
+MODULES = (
+    account,
+    batches,
+    brand,
+    dealers,
+    draws,
+    heatmap,
+    members,
+    ordering,
+    overview,
+    people,
+    products,
+    scans,
+    trail,
+)
 PREFIX = "/console"
 BRAND_PREFIX = "/console/b/{brand:str}"
 
