@@ -32,6 +32,7 @@ from web.console import (
     people,
     products,
     scans,
+    switching,
     trail,
     visit,
 )
@@ -56,6 +57,7 @@ MODULES = (
     people,
     products,
     scans,
+    switching,
     trail,
 )
 PREFIX = "/console"
