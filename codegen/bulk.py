@@ -85,7 +85,7 @@ class _ChunkCipher:
         return self._encrypted[: len(tags), 0] >> _U64(64 - SERIAL_BITS)
 
 
-class _ChunkSealer:
+class ChunkSealer:
     """Writes the symbols of up to `CHUNK_CODES` serials of one key at a time."""
 
     def __init__(self, key: CodeKey) -> None:
@@ -130,7 +130,7 @@ def seal_range(key: CodeKey, first_serial: int, count: int, step: int = 1) -> ND
         ValueError: a serial is outside 0 to 2^35 - 1.
     """
     _refuse_bad_range(first_serial, count, step)
-    sealer = _ChunkSealer(key)
+    sealer = ChunkSealer(key)
     codes = np.empty((count, SYMBOLS), np.uint8)
     for done, serials in _chunks(first_serial, count, step):
         sealer.seal_into(serials, codes[done : done + len(serials)])
@@ -211,7 +211,7 @@ def write_urls(
         raise ValueError("pairs start at an outer serial, which is even, and go on by an even step")
     if isinstance(out, io.RawIOBase):
         raise ValueError("the stream is unbuffered: it may write less than it is given")  # noqa: TRY004
-    sealer = _ChunkSealer(key)
+    sealer = ChunkSealer(key)
     fields = [prefix + bytes(SYMBOLS)] * (2 if pair else 1)
     line = np.frombuffer(b",".join(fields) + b"\n", np.uint8)
     lines = np.tile(line, (min(count, CHUNK_CODES), 1))

@@ -1,4 +1,4 @@
-"""Tables of codegen: keys, batches, ranges of state, downloads of code packages."""
+"""Tables of codegen: keys, batches, ranges of state, downloads of code packages, layouts and templates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import INT8RANGE, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import INT8RANGE, JSONB, ExcludeConstraint
 from sqlalchemy.dialects.postgresql import UUID as PgUuid
 
 from kernel.db import metadata
@@ -100,4 +100,19 @@ package_download = Table(
     Column("sha256", String(64), nullable=False),
     Column("file", String(80)),
     Column("address_sealed", LargeBinary),
+)
+
+design = Table(
+    "design",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    # a layout of data files or a template of labels
+    Column("kind", String(10), nullable=False),
+    Column("name", String(40), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", JSONB, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("kind IN ('layout', 'template')", name="kind"),
+    UniqueConstraint("brand_id", "kind", "name"),
 )

@@ -18,7 +18,7 @@ from codegen.issued import look_up
 from codegen.scheme import MalformedCode, Ring
 from traceability import catalogue
 from yima import issue
-from yima.cli import switching
+from yima.cli import layouts, switching
 from yima.cli.common import actor, json_option, line, load_settings, progress, remark, run, say
 from yima.runtime import Runtime
 
@@ -163,5 +163,5 @@ def list_batches(*, slug: str, as_json: bool) -> None:
     say(rows, as_json=as_json, text=text or "No batch yet: `yima codes issue`.")
 
 
-for _command in (switching.activate_codes, switching.void_codes):
+for _command in (switching.activate_codes, switching.void_codes, layouts.data_layouts):
     codes.add_command(_command)
