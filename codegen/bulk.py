@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
-from typing import BinaryIO, Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,19 +54,29 @@ _QUADS: Final = _quads_table()
 _PAIRS: Final = _pairs_table()
 
 
-class _ChunkCipher:
-    """Both AES passes of the scheme under one key, for up to `CHUNK_CODES` codes, in buffers of its own."""
+class _Buffers:
+    """Blocks of a chunk, plain and encrypted. Ciphers that take turns may share one."""
 
-    def __init__(self, key: CodeKey) -> None:
+    __slots__ = ("blocks", "encrypted")
+
+    def __init__(self) -> None:
+        self.blocks = np.empty((CHUNK_CODES, 2), ">u8")
+        # update_into asks for room for one more block, less a byte, than it writes.
+        self.encrypted = np.empty((CHUNK_CODES + 1, 2), ">u8")
+
+
+class _ChunkCipher:
+    """Both AES passes of the scheme under one key, for up to `CHUNK_CODES` codes."""
+
+    def __init__(self, key: CodeKey, buffers: _Buffers | None = None) -> None:
         tag_key, seal_key = derive_keys(key)
         self._header = key.header
         self._tag_cipher = block_encryptor(tag_key)
         self._seal_cipher = block_encryptor(seal_key)
         subkey = cmac_subkey(self._tag_cipher)
         self._subkey_high, self._subkey_low = subkey >> 64, subkey & (1 << 64) - 1
-        self._blocks = np.empty((CHUNK_CODES, 2), ">u8")
-        # update_into asks for room for one more block, less a byte, than it writes.
-        self._encrypted = np.empty((CHUNK_CODES + 1, 2), ">u8")
+        buffers = buffers or _Buffers()
+        self._blocks, self._encrypted = buffers.blocks, buffers.encrypted
 
     def tags(self, serials: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Return the 55-bit tag of each of the `serials`."""
@@ -152,25 +162,80 @@ def open_many(key: CodeKey, codes: NDArray[np.uint8]) -> tuple[NDArray[np.int64]
     Raises:
         ValueError: `codes` has another shape or type.
     """
-    if codes.ndim != 2 or codes.shape[1] != SYMBOLS or codes.dtype != np.uint8:
-        raise ValueError(f"codes are uint8 of shape (n, {SYMBOLS}), not {codes.dtype} of {codes.shape}")
-    cipher = _ChunkCipher(key)
-    serials = np.empty(len(codes), np.int64)
-    valid = np.empty(len(codes), np.bool_)
-    for start in range(0, len(codes), CHUNK_CODES):
-        chunk = slice(start, start + CHUNK_CODES)
-        pairs = _PAIRS[np.ascontiguousarray(codes[chunk]).view(np.uint16)]
-        good = (pairs != _BAD_PAIR).all(axis=1) & (pairs[:, 0] == key.key_id)
+    return _Opener(key, _Buffers()).open(codes)
+
+
+class _Opener:
+    """Opens codes of one key, a chunk at a time."""
+
+    def __init__(self, key: CodeKey, buffers: _Buffers) -> None:
+        self._key_id = key.key_id
+        self._cipher = _ChunkCipher(key, buffers)
+
+    def open(self, codes: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """As `open_many`."""
+        if codes.ndim != 2 or codes.shape[1] != SYMBOLS or codes.dtype != np.uint8:
+            raise ValueError(f"codes are uint8 of shape (n, {SYMBOLS}), not {codes.dtype} of {codes.shape}")
+        serials = np.empty(len(codes), np.int64)
+        valid = np.empty(len(codes), np.bool_)
+        for start in range(0, len(codes), CHUNK_CODES):
+            chunk = slice(start, start + CHUNK_CODES)
+            serials[chunk], valid[chunk] = self._open_chunk(codes[chunk])
+        return serials, valid
+
+    def _open_chunk(self, codes: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        pairs = _PAIRS[np.ascontiguousarray(codes).view(np.uint16)]
+        good = (pairs != _BAD_PAIR).all(axis=1) & (pairs[:, 0] == self._key_id)
         wide = pairs.astype(_U64)
         sealed = wide[:, 1] << _U64(25) | wide[:, 2] << _U64(15) | wide[:, 3] << _U64(5) | wide[:, 4] >> _U64(5)
         tags = (wide[:, 4] & _U64(31)) << _U64(50)
         for column in range(5, 10):
             tags |= wide[:, column] << _U64(10 * (9 - column))
-        opened = (sealed ^ cipher.masks(tags)) & _U64(SERIALS_MAX - 1)
-        good &= cipher.tags(opened) == tags
-        serials[chunk] = np.where(good, opened.astype(np.int64), -1)
-        valid[chunk] = good
-    return serials, valid
+        opened = (sealed ^ self._cipher.masks(tags)) & _U64(SERIALS_MAX - 1)
+        good &= self._cipher.tags(opened) == tags
+        return np.where(good, opened.astype(np.int64), -1), good
+
+
+class Openers:
+    """Opens codes of many keys, mixed: each is verified against the key that its first two symbols name.
+
+    For files that we hold, not for strangers' requests: the time taken depends on the codes.
+    """
+
+    def __init__(self, keys: Iterable[CodeKey]) -> None:
+        self._keys = {key.key_id: key for key in keys}
+        self._made: dict[int, _Opener] = {}
+        self._buffers = _Buffers()
+
+    def open(self, codes: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Verify codes, shape (n, 20), each against its own key.
+
+        Returns:
+            Their positions (key id << 35 | serial; -1 where the code is of none of the keys) and whether each
+            code is of one of them.
+        """
+        positions = np.full(len(codes), -1, np.int64)
+        valid = np.zeros(len(codes), np.bool_)
+        if not len(codes):
+            return positions, valid
+        named = _PAIRS[np.ascontiguousarray(codes[:, :2]).view(np.uint16)[:, 0]]
+        if (named == named[0]).all():
+            groups: list[Any] = [slice(None)] if int(named[0]) in self._keys else []
+        else:
+            order = np.argsort(named, kind="stable")
+            edges = np.flatnonzero(np.diff(named[order])) + 1
+            groups = [part for part in np.split(order, edges) if int(named[part[0]]) in self._keys]
+        for group in groups:
+            key_id = int(named[group][0])
+            serials, good = self._opener(key_id).open(codes[group])
+            positions[group] = np.where(good, serials | key_id << SERIAL_BITS, -1)
+            valid[group] = good
+        return positions, valid
+
+    def _opener(self, key_id: int) -> _Opener:
+        if key_id not in self._made:
+            self._made[key_id] = _Opener(self._keys[key_id], self._buffers)
+        return self._made[key_id]
 
 
 def write_urls(

@@ -262,6 +262,12 @@ _WEB_URL: Final = re.compile(
     re.DOTALL,
 )
 _GTIN_14: Final = re.compile("[0-9]{14}")
+# A code exactly as it is printed, by itself or in one of the two URLs: what scanners send. It is recognised at
+# one blow; everything else takes the forgiving way below, which judges these the same.
+_PRINTED: Final = re.compile(
+    r"(?:HTTPS?://([A-Z0-9.-]{1,253})(?::[0-9]{0,5})?(?:/Q/|/01/([0-9]{14})/21/))?([0-9A-HJKMNP-TV-Z]{20})",
+    re.ASCII,
+)
 
 
 def parse(text: str) -> ParsedCode:
@@ -273,6 +279,10 @@ def parse(text: str) -> ParsedCode:
     Raises:
         MalformedCode: it is neither. Nothing else is raised, whatever the text.
     """
+    printed = _PRINTED.fullmatch(text)
+    if printed is not None:
+        host, printed_gtin, symbols = printed.groups()
+        return ParsedCode(symbols, base32.decode(symbols[:2]), printed_gtin, host and host.lower())
     if len(text) > TEXT_CHARS_MAX:
         raise MalformedCode("too_long", f"A code or its URL has at most {TEXT_CHARS_MAX:,} characters.")
     text = text.strip()

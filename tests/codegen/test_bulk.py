@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegen.bulk import CHUNK_CODES, open_many, seal_range, write_urls
+from codegen.bulk import CHUNK_CODES, Openers, open_many, seal_range, write_urls
 from codegen.scheme import SERIALS_MAX, CodeKey, Sealer
 
 VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text())["codes"]
@@ -196,3 +196,16 @@ def test_memory_does_not_grow_with_the_number_of_codes():
             tracemalloc.stop()
 
     assert peak(8 * CHUNK_CODES) < 1.2 * peak(2 * CHUNK_CODES)
+
+
+@given(data=st.data(), given_keys=st.lists(keys, max_size=5, unique_by=lambda key: key.key_id))
+@settings(max_examples=30)
+def test_codes_of_many_keys_mixed_open_each_with_its_own(data, given_keys):
+    made = [*given_keys, CodeKey(5, b"stranger" * 4)]
+    picks = data.draw(st.lists(st.tuples(st.sampled_from(made), st.integers(0, SERIALS_MAX - 1)), max_size=30))
+    rows = as_rows([Sealer(key).seal(serial) for key, serial in picks])
+    positions, valid = Openers(given_keys).open(rows)
+    known = [key in given_keys for key, _ in picks]
+    assert valid.tolist() == known
+    expected = [key.key_id << 35 | serial if ok else -1 for (key, serial), ok in zip(picks, known, strict=True)]
+    assert positions.tolist() == expected

@@ -370,3 +370,50 @@ def test_any_text_is_either_a_code_or_malformed(text):
     assert re.fullmatch(f"[{base32.ALPHABET}]{{20}}", parsed.symbols)
     assert "\0" not in (parsed.host or "")
     assert RING.verify(parsed) is None
+
+
+@given(key=keys, given_serials=st.sets(serials, min_size=2, max_size=20))
+def test_no_two_serials_give_the_same_code(key, given_serials):
+    sealer = Sealer(key)
+    assert len({sealer.seal(serial) for serial in given_serials}) == len(given_serials)
+
+
+@given(key=keys, serial=serials, place=st.integers(0, 19), shift=st.integers(1, 31))
+def test_a_code_with_any_symbol_changed_is_never_accepted(key, serial, place, shift):
+    code = Sealer(key).seal(serial)
+    other = base32.ALPHABET[(base32.ALPHABET.index(code[place]) + shift) % 32]
+    changed = code[:place] + other + code[place + 1 :]
+    assert Ring([key]).verify(parse(changed)) is None
+
+
+@given(serial=serials, key=keys, stranger=keys)
+def test_a_code_of_another_key_is_never_accepted(serial, key, stranger):
+    if key != stranger:
+        assert Ring([key]).verify(parse(Sealer(stranger).seal(serial))) is None
+
+
+@given(
+    st.one_of(
+        st.from_regex(scheme._PRINTED, fullmatch=True),
+        st.tuples(
+            st.sampled_from(
+                ["", "HTTPS://YIMA.CN/Q/", "HTTP://A:80/Q/", f"HTTPS://A.B/01/{GTIN}/21/", f"HTTPS://{'A' * 254}/Q/"]
+            ),
+            st.text(base32.ALPHABET, min_size=19, max_size=21),
+            st.sampled_from(["", "/", "\n", " ", "?A=B"]),
+        ).map("".join),
+    )
+)  # fmt: skip
+def test_what_is_recognised_at_one_blow_is_what_the_forgiving_way_reads(text):
+    def judged():
+        try:
+            return parse(text)
+        except MalformedCode as error:
+            return error.reason
+
+    quick = judged()
+    kept, scheme._PRINTED = scheme._PRINTED, re.compile("(?!)")
+    try:
+        assert judged() == quick
+    finally:
+        scheme._PRINTED = kept

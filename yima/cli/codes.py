@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
-from codegen import batches, keys, scheme
-from codegen.issued import look_up
-from codegen.scheme import MalformedCode, Ring
+from codegen import batches, keys
 from traceability import catalogue
 from yima import issue
-from yima.cli import layouts, switching
-from yima.cli.common import actor, json_option, line, load_settings, progress, remark, run, say
+from yima.cli import layouts, switching, verifying
+from yima.cli.common import actor, json_option, load_settings, progress, remark, run, say
 from yima.runtime import Runtime
-
-VERIFY_CHUNK = 1000
 
 
 @click.group()
@@ -55,79 +47,6 @@ def issue_codes(
             return asdict(await issue.issue(runtime, order, actor=actor(), on_progress=tell))
 
     say(run(use), as_json=as_json)
-
-
-@codes.command("verify")
-@click.argument("texts", nargs=-1)
-@json_option
-def verify_codes(*, texts: tuple[str, ...], as_json: bool) -> None:
-    """Verify codes or URLs, given as arguments or one a line on standard input; one JSON object a line.
-
-    Exit code 1 if any is not valid.
-    """
-    del as_json  # it is always JSON
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")  # what is no text is no code either
-    given: Iterable[str] = texts or (text.rstrip("\r\n") for text in sys.stdin)
-
-    async def use(runtime: Runtime) -> bool:
-        async with runtime.db.transaction() as tx:
-            ring = await keys.load_ring(tx, runtime.vault)
-        everything_valid = True
-        for chunk in _chunks(given, VERIFY_CHUNK):
-            for found in await _verify(runtime, ring, chunk):
-                everything_valid &= found["valid"]
-                line(found)
-        return everything_valid
-
-    if not run(use):
-        sys.exit(1)
-
-
-def _chunks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    iterator = iter(texts)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
-
-
-async def _verify(runtime: Runtime, ring: Ring, texts: list[str]) -> list[dict[str, Any]]:
-    """Judge a chunk: signatures first, then one statement for what was issued."""
-    verified: dict[int, scheme.VerifiedCode] = {}
-    answers: list[dict[str, Any]] = []
-    for place, text in enumerate(texts):
-        answer: dict[str, Any] = {
-            "code": None,
-            "valid": False,
-            "gtin": None,
-            "batch": None,
-            "serial": None,
-            "reason": None,
-        }
-        try:
-            parsed = scheme.parse(text)
-        except MalformedCode as error:
-            answer["reason"] = f"malformed: {error.reason}"
-        else:
-            answer["code"] = parsed.symbols
-            code = ring.verify(parsed)
-            if code is None:
-                answer["reason"] = "forged: no key of ours made it"
-            else:
-                verified[place] = code
-        answers.append(answer)
-    async with runtime.db.transaction() as tx:
-        issued = await look_up(tx, sorted({code.position for code in verified.values()}))
-    for place, code in verified.items():
-        known = issued.get(code.position)
-        answer = answers[place]
-        if known is None or known.batch is None:
-            answer["reason"] = "forged: never issued"
-        elif code.url_gtin not in (None, known.gtin):
-            answer["reason"] = "forged: the URL names another product"
-        else:
-            answer |= {"valid": True, "gtin": known.gtin, "batch": known.batch, "serial": code.serial}
-            answer["reason"] = known.blocked or (None if known.active else "inactive")
-    return answers
 
 
 @codes.command("rotate")
@@ -163,5 +82,5 @@ def list_batches(*, slug: str, as_json: bool) -> None:
     say(rows, as_json=as_json, text=text or "No batch yet: `yima codes issue`.")
 
 
-for _command in (switching.activate_codes, switching.void_codes, layouts.data_layouts):
+for _command in (switching.activate_codes, switching.void_codes, layouts.data_layouts, verifying.verify_codes):
     codes.add_command(_command)

@@ -1,0 +1,135 @@
+"""What a text that was read says: whether it is a code of ours, of which unit, and which state holds for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import text as sql
+
+from codegen import batches, keys, ranges, scheme, states
+from codegen.issued import Issued, look_up
+from codegen.listings import Known
+from codegen.scheme import CodeKey, MalformedCode, ParsedCode, Ring, VerifiedCode
+from kernel.crypto import Vault
+from kernel.db import Tx
+
+NO_KEY: Final = "forged: no key of ours made it"
+NEVER_ISSUED: Final = "forged: never issued"
+OTHER_PRODUCT: Final = "forged: the URL names another product"
+INACTIVE: Final = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """One text, verified.
+
+    Attributes:
+        code: The 20 symbols; None where the text holds no code at all.
+        valid: Whether one of our keys made it, it was issued, and a GTIN in the URL is its batch's.
+        gtin: The product, as all below only where the code is valid.
+        batch: The batch's name.
+        serial: Its serial under the key.
+        reason: Why it is not valid, or would not be served: the blocking state, or `inactive`. None if all is well.
+        brand_id: Whose code it is.
+        batch_id: The batch.
+        line: Its unit's line in the batch.
+        side: `outer` or `inner`.
+        state: The state that holds for its unit; `issued` where none was given.
+        host: The host of the URL that was read, in lower case.
+    """
+
+    code: str | None = None
+    valid: bool = False
+    gtin: str | None = None
+    batch: str | None = None
+    serial: int | None = None
+    reason: str | None = None
+    brand_id: int | None = None
+    batch_id: int | None = None
+    line: int | None = None
+    side: str | None = None
+    state: str | None = None
+    host: str | None = None
+
+
+async def verify(tx: Tx, ring: Ring, texts: Sequence[str]) -> list[Verification]:
+    """Verify codes and URLs: signatures first, then one statement for what was issued.
+
+    Args:
+        tx: the transaction.
+        ring: all keys.
+        texts: what was typed or read; at most some thousand at a time.
+    """
+    answers: list[Verification] = []
+    verified: dict[int, VerifiedCode] = {}
+    for place, text in enumerate(texts):
+        try:
+            parsed = scheme.parse(text)
+        except MalformedCode as error:
+            answers.append(Verification(reason=f"malformed: {error.reason}"))
+            continue
+        code = ring.verify(parsed)
+        answers.append(_unverified(parsed))
+        if code is not None:
+            verified[place] = code
+    issued = await look_up(tx, sorted({code.position for code in verified.values()}))
+    for place, code in verified.items():
+        answers[place] = _judge(answers[place], code, issued.get(code.position))
+    return answers
+
+
+def _unverified(parsed: ParsedCode) -> Verification:
+    return Verification(code=parsed.symbols, reason=NO_KEY, host=parsed.host)
+
+
+def _judge(answer: Verification, code: VerifiedCode, known: Issued | None) -> Verification:
+    if known is None or known.batch is None:
+        return replace(answer, reason=NEVER_ISSUED)
+    if code.url_gtin not in (None, known.gtin):
+        return replace(answer, reason=OTHER_PRODUCT)
+    return replace(
+        answer,
+        valid=True,
+        gtin=known.gtin,
+        batch=known.batch,
+        serial=code.serial,
+        reason=known.blocked or (None if known.active else INACTIVE),
+        brand_id=known.brand_id,
+        batch_id=known.batch_id,
+        line=known.line,
+        side=code.side,
+        state=known.blocked or ("activated" if known.active else "issued"),
+    )
+
+
+async def printed_hosts(tx: Tx, batch_ids: set[int]) -> dict[int, str]:
+    """The host that stands on the labels of each batch, in lower case, without its port."""
+    rows = await tx.execute(
+        sql("SELECT id, lower(substring(prefix FROM '://([^/:]+)')) FROM batch WHERE id = ANY(CAST(:ids AS bigint[]))"),
+        {"ids": sorted(batch_ids)},
+    )
+    return {row[0]: row[1] for row in rows if row[1] is not None}
+
+
+async def known_batches(tx: Tx) -> list[Known]:
+    """All batches of the installation with their lines by state, to hold listings against."""
+    bounds = {
+        row[0]: (row[1], row[2]) for row in await tx.execute(sql("SELECT id, lower(span), upper(span) FROM batch"))
+    }
+    known = []
+    for brand_id in (await tx.execute(sql("SELECT DISTINCT brand_id FROM batch ORDER BY brand_id"))).scalars().all():
+        found = await batches.list_of(tx, brand_id=brand_id)
+        held = await ranges.spans(tx, found)
+        known += [
+            Known(each.name, each.gtin, *bounds[each.id], states.flatten(each.count, held[each.id]))
+            for each in found if each.id in bounds
+        ]  # fmt: skip
+    return known
+
+
+async def load_keys(tx: Tx, vault: Vault) -> list[CodeKey]:
+    """The keys of all batches, with their secrets."""
+    ids = (await tx.execute(sql("SELECT DISTINCT key_id FROM batch ORDER BY key_id"))).scalars().all()
+    return [await keys.load(tx, vault, key_id) for key_id in ids]
