@@ -14,6 +14,7 @@ from yima.cli import (
     codes,
     dealers,
     draws,
+    gs1,
     labels,
     ledger,
     members,
@@ -38,7 +39,7 @@ def cli() -> None:
 
 for _command in (
     server.up, server.demo, server.migrate, server.doctor,
-    names.brand, names.product, rules.rule, codes.codes, labels.labels, members.members,
+    names.brand, names.product, rules.rule, codes.codes, gs1.gs1, labels.labels, members.members,
     dealers.dealer, dealers.pack, dealers.ship,
     staff.staff, trail.trail,
     claims.claims, draws.draw, ledger.ledger, rollups.rollups, bench.bench,
