@@ -238,3 +238,17 @@ def lines_of(batch: Batch, first: int | None, last: int | None) -> tuple[int, in
             f"Lines {low:,} to {high:,} are not within batch {batch.name}, which has lines 1 to {batch.count:,}."
         )
     return low, high
+
+
+async def of_order(tx: Tx, order_number: str, *, brand_id: int) -> Batch:
+    """A brand's batch by the number it was ordered under.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = None
+    if order_number.isprintable():
+        found = await _find(tx, "brand_id = :brand AND order_number = :order", brand=brand_id, order=order_number)
+    if found is None:
+        raise NotFound(f"There is no order {order_number!r}.")
+    return found

@@ -82,6 +82,10 @@ code_range = Table(
     Column("reason", String(200)),
     Column("set_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("lifted_at", DateTime(timezone=True)),
+    # NULL in rows that a version before 0007 wrote
+    Column("reason_code", String(20)),
+    Column("actor", String(80)),
+    Column("meant", String(120)),  # how the range was named: a roll, a carton, between two codes
     CheckConstraint("state IN ('activated', 'void', 'recalled', 'frozen', 'expired')", name="state"),
     CheckConstraint("NOT isempty(units)", name="units"),
     Index("ix_code_range_units", "units", postgresql_using="gist", postgresql_where=text("lifted_at IS NULL")),

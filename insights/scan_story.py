@@ -235,7 +235,9 @@ async def _shipments(tx: Tx, brand_id: int, unit_id: int) -> tuple[str | None, l
             LEFT JOIN shipment_line n ON n.sscc = l.sscc
             LEFT JOIN shipment h ON h.id = n.shipment_id
             LEFT JOIN dealer d ON d.id = h.dealer_id
-            WHERE l.units @> CAST(:unit AS bigint) AND l.brand_id = :brand
+            WHERE l.brand_id = :brand AND (l.sscc IN (SELECT x.sscc FROM carton_exception x WHERE x.unit_id = :unit)
+                OR (l.units @> CAST(:unit AS bigint)
+                    AND NOT EXISTS (SELECT 1 FROM carton_exception x WHERE x.unit_id = :unit)))
             ORDER BY h.shipped_at DESC NULLS LAST, h.id DESC LIMIT 20"""),
         {"unit": unit_id, "brand": brand_id},
     )

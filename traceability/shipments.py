@@ -13,6 +13,7 @@ from codegen import gs1
 from kernel import audit
 from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
+from traceability import cartons as contents
 from traceability.changes import EditedMeanwhile, Problem, judge_text, refuse
 
 CODE_CHARS_MAX = 40
@@ -168,6 +169,12 @@ async def _set_territory(tx: Tx, brand_id: int, dealer_id: int, adcodes: Sequenc
     )
 
 
+# Units of a carton `u`: its range, less what is elsewhere, and what lies outside its range.
+_UNITS_INSIDE = """(coalesce(upper(u.units) - lower(u.units), 0)
+    - (SELECT count(*) FROM carton_exception x WHERE x.unit_id >= lower(u.units) AND x.unit_id < upper(u.units)
+        AND x.sscc IS DISTINCT FROM u.sscc)
+    + (SELECT count(*) FROM carton_exception x WHERE x.sscc = u.sscc AND NOT x.unit_id <@ u.units))"""
+
 _DEALERS = """
     SELECT d.id, d.code, d.name, array_agg(t.adcode ORDER BY t.adcode) FILTER (WHERE t.adcode IS NOT NULL), d.version
     FROM dealer d LEFT JOIN territory t ON t.dealer_id = d.id"""
@@ -238,15 +245,15 @@ async def shipments_to(tx: Tx, *, dealer_id: int, before: tuple[datetime, int] |
         limit: at most so many.
     """
     rows = await tx.execute(
-        text("""
+        text(f"""
             SELECT s.id, s.document, s.adcode, s.shipped_at, l.cartons, l.units
             FROM (SELECT * FROM shipment WHERE dealer_id = :dealer
                     AND (shipped_at, id) < (coalesce(CAST(:at AS timestamptz), 'infinity'), CAST(:id AS bigint))
                   ORDER BY shipped_at DESC, id DESC LIMIT :limit) s
             CROSS JOIN LATERAL (
-                SELECT count(*) AS cartons, coalesce(sum(upper(u.units) - lower(u.units)), 0)::bigint AS units
+                SELECT count(*) AS cartons, coalesce(sum({_UNITS_INSIDE}), 0)::bigint AS units
                 FROM shipment_line n JOIN logistic_unit u ON u.sscc = n.sscc WHERE n.shipment_id = s.id) l
-            ORDER BY s.shipped_at DESC, s.id DESC"""),
+            ORDER BY s.shipped_at DESC, s.id DESC"""),  # noqa: S608 (a constant)
         {"dealer": dealer_id, "at": before and before[0], "id": before[1] if before else 0, "limit": limit},
     )
     return [Shipment(*row) for row in rows]
@@ -255,11 +262,11 @@ async def shipments_to(tx: Tx, *, dealer_id: int, before: tuple[datetime, int] |
 async def cartons_of(tx: Tx, *, brand_id: int, shipment_id: int, after: str, limit: int) -> list[ShippedCarton]:
     """The cartons of a shipment by SSCC, from the one after `after` on."""
     rows = await tx.execute(
-        text("""
-            SELECT u.sscc, upper(u.units) - lower(u.units), u.packed_at
+        text(f"""
+            SELECT u.sscc, {_UNITS_INSIDE}, u.packed_at
             FROM shipment_line n JOIN logistic_unit u ON u.sscc = n.sscc
             WHERE n.shipment_id = :shipment AND n.brand_id = :brand AND n.sscc > :after
-            ORDER BY n.sscc LIMIT :limit"""),
+            ORDER BY n.sscc LIMIT :limit"""),  # noqa: S608 (a constant)
         {"shipment": shipment_id, "brand": brand_id, "after": after, "limit": limit},
     )
     return [ShippedCarton(*row) for row in rows]
@@ -272,12 +279,12 @@ async def shipment(tx: Tx, shipment_id: int, *, dealer_id: int, brand_id: int) -
         NotFound: there is none to this dealer.
     """
     row = await tx.execute(
-        text("""
+        text(f"""
             SELECT s.id, s.document, s.adcode, s.shipped_at, count(n.sscc),
-                coalesce(sum(upper(u.units) - lower(u.units)), 0)::bigint
+                coalesce(sum(CASE WHEN u.sscc IS NULL THEN 0 ELSE {_UNITS_INSIDE} END), 0)::bigint
             FROM shipment s LEFT JOIN shipment_line n ON n.shipment_id = s.id
             LEFT JOIN logistic_unit u ON u.sscc = n.sscc
-            WHERE s.id = :id AND s.dealer_id = :dealer AND s.brand_id = :brand GROUP BY s.id"""),
+            WHERE s.id = :id AND s.dealer_id = :dealer AND s.brand_id = :brand GROUP BY s.id"""),  # noqa: S608 (a constant)
         {"id": shipment_id, "dealer": dealer_id, "brand": brand_id},
     )
     found = row.one_or_none()
@@ -304,11 +311,15 @@ async def pack(tx: Tx, *, brand_id: int, cartons: Sequence[Carton], at: datetime
         "highs": [carton.last_unit + 1 for carton in cartons],
         "at": at,
     }
+    await contents.lock(tx, brand_id)
     clash = await tx.execute(
         text("""
             SELECT n.sscc FROM unnest(CAST(:ssccs AS text[]), CAST(:lows AS bigint[]), CAST(:highs AS bigint[]))
                 AS n(sscc, low, high)
-            JOIN logistic_unit l ON l.units && int8range(n.low, n.high) OR l.sscc = n.sscc LIMIT 1"""),
+            JOIN logistic_unit l ON l.units && int8range(n.low, n.high) OR l.sscc = n.sscc
+            UNION ALL
+            SELECT x.sscc FROM unnest(CAST(:lows AS bigint[]), CAST(:highs AS bigint[])) AS n(low, high)
+            JOIN carton_exception x ON x.unit_id >= n.low AND x.unit_id < n.high AND x.sscc IS NOT NULL LIMIT 1"""),
         {key: values[key] for key in ("ssccs", "lows", "highs")},
     )
     taken = clash.scalar_one_or_none()
@@ -378,7 +389,10 @@ async def ship(
 _DESTINATIONS = text("""
     SELECT u.id, d.id, d.name, l.sscc, (SELECT array_agg(t.adcode) FROM territory t WHERE t.dealer_id = d.id)
     FROM unnest(CAST(:units AS bigint[])) AS u(id)
-    CROSS JOIN LATERAL (SELECT c.sscc FROM logistic_unit c WHERE c.units @> u.id LIMIT 1) l
+    LEFT JOIN carton_exception x ON x.unit_id = u.id
+    CROSS JOIN LATERAL (
+        SELECT c.sscc FROM logistic_unit c WHERE x.unit_id IS NULL AND c.units @> u.id
+        UNION ALL SELECT x.sscc WHERE x.sscc IS NOT NULL LIMIT 1) l
     CROSS JOIN LATERAL (
         SELECT h.dealer_id FROM shipment_line n JOIN shipment h ON h.id = n.shipment_id
         WHERE n.sscc = l.sscc ORDER BY h.shipped_at DESC, h.id DESC LIMIT 1) s

@@ -112,6 +112,17 @@ logistic_unit = Table(
     Index("ix_logistic_unit_units", "units", postgresql_using="gist"),
 )
 
+# Units that are not in the carton whose range holds their number: in another one, or in none.
+carton_exception = Table(
+    "carton_exception",
+    metadata,
+    Column("unit_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("sscc", String(18), ForeignKey("logistic_unit.sscc")),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("ix_carton_exception_sscc", "sscc"),
+)
+
 shipment = Table(
     "shipment",
     metadata,

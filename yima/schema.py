@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import campaigns.tables
+import codegen.line_tables
 import codegen.tables
 import insights.tables
 import kernel.audit
@@ -21,8 +22,8 @@ from kernel.db import metadata
 __all__ = ["metadata", "of_our_making"]
 
 _ROOMS = (
-    campaigns.tables, codegen.tables, insights.tables, kernel.audit, kernel.crypto, kernel.heartbeats,
-    kernel.outbox, kernel.tasks,
+    campaigns.tables, codegen.line_tables, codegen.tables, insights.tables,
+    kernel.audit, kernel.crypto, kernel.heartbeats, kernel.outbox, kernel.tasks,
     members.tables, staff.tables, traceability.tables,
 )  # fmt: skip
 

@@ -31,7 +31,8 @@ MANIFEST = {
 }  # fmt: skip
 COMMANDS = [
     "up", "demo", "migrate", "doctor", "brand list", "brand create", "product list", "product create", "codes issue",
-    "codes activate", "codes void", "codes verify", "codes rotate", "codes batches", "labels render",
+    "codes activate", "codes void", "codes freeze", "codes thaw", "codes recall", "codes expire",
+    "codes verify", "codes rotate", "codes batches", "labels render",
     "labels readback", "members token", "draw list", "draw close", "draw proof", "draw verify", "ledger audit", "bench",
 ]  # fmt: skip
 
@@ -249,10 +250,11 @@ def test_lines_outside_the_batch_are_refused(home: Home, batch: Batch, bounds: t
 
 def test_activated_and_voided_lines_are_what_verify_says(home: Home, batch: Batch) -> None:
     activated = home.ask("codes", "activate", "--batch", batch.name, "--from", 1, "--to", 10)
-    assert activated == {"batch": batch.name, "units": 10}
+    lines = {"batch": batch.name, "first": 1, "last": 10, "units": 10}
+    assert activated == {"batch": batch.name, "units": 10, "state": "activated", "batches": [lines]}
     assert home.ask("codes", "activate", "--batch", batch.name, "--from", 1, "--to", 10) == activated, "again: the same"
     voided = home.ask("codes", "void", "--batch", batch.name, "--from", 10, "--to", 11, "--reason", "line stop")
-    assert voided == {"batch": batch.name, "units": 2, "state": "void"}
+    assert (voided["batch"], voided["units"], voided["state"]) == (batch.name, 2, "void")
     found = home.run("codes", "verify", text="\n".join(batch.codes))
     assert [line["reason"] for line in found.lines] == [None] * 9 + ["void"] * 2 + ["inactive"] * 29
     assert "batch" in home.refuse("codes", "activate", "--batch", "NOPE")

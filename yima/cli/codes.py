@@ -82,5 +82,5 @@ def list_batches(*, slug: str, as_json: bool) -> None:
     say(rows, as_json=as_json, text=text or "No batch yet: `yima codes issue`.")
 
 
-for _command in (switching.activate_codes, switching.void_codes, layouts.data_layouts, verifying.verify_codes):
+for _command in (*switching.COMMANDS, layouts.data_layouts, verifying.verify_codes):
     codes.add_command(_command)
