@@ -22,7 +22,7 @@ RUNS_MAX = 100_000
 """Separate runs of lines that are switched at once."""
 BLOCKING_STATES = ("void", "recalled", "frozen", "expired")
 """States that stop a code, the gravest first: it is the one that is told."""
-_UNPRINTED = ("ordered", "generating", "failed", "cancelled")
+UNPRINTED = ("ordered", "generating", "failed", "cancelled")
 """States of a batch of which nobody can have printed anything."""
 
 
@@ -105,7 +105,7 @@ async def give(
         Conflict: activation of a batch whose package was never written.
     """
     _judge(batch, state, lines, reason, reason_code)
-    if state == "activated" and batch.state in _UNPRINTED:
+    if state == "activated" and batch.state in UNPRINTED:
         raise Conflict(f"Batch {batch.name} has no code package yet: nothing can have been printed.")
     await lock(tx, batch)
     # A freeze is lifted by itself, so that one for another reason stands beside it; the others hold once.

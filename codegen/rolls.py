@@ -19,7 +19,7 @@ from kernel.errors import Conflict, InvalidInput, NotFound
 
 ROLLS_MAX: Final = 100_000
 """Rolls of one batch."""
-_MARK: Final = "YIMA:ROLL:"
+MARK: Final = "YIMA:ROLL:"
 _NAMED: Final = re.compile(r"(?ai:YIMA:ROLL:)(?P<batch>[0-9A-Za-z]{1,20}):(?P<number>[0-9]{1,6})")
 _NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 
@@ -41,7 +41,7 @@ class Roll:
     @property
     def name(self) -> str:
         """What the symbol on its label says."""
-        return f"{_MARK}{self.batch}:{self.number}"
+        return f"{MARK}{self.batch}:{self.number}"
 
 
 def split(count: int, *, size: int | None = None, rolls: int | None = None) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import click
 from codegen import batches, keys
 from traceability import catalogue
 from yima import issue
-from yima.cli import layouts, switching, verifying
+from yima.cli import layouts, rolls, runs, switching, verifying
 from yima.cli.common import actor, json_option, load_settings, progress, remark, run, say
 from yima.runtime import Runtime
 
@@ -82,5 +82,5 @@ def list_batches(*, slug: str, as_json: bool) -> None:
     say(rows, as_json=as_json, text=text or "No batch yet: `yima codes issue`.")
 
 
-for _command in (*switching.COMMANDS, layouts.data_layouts, verifying.verify_codes):
+for _command in (*switching.COMMANDS, rolls.roll_group, runs.run_group, layouts.data_layouts, verifying.verify_codes):
     codes.add_command(_command)
