@@ -197,7 +197,7 @@ class Sealer:
         return int.from_bytes(self._seal_cipher.encrypt(self._block(tag))[:5]) >> 5
 
 
-Reason = Literal["empty", "too_long", "wrong_length", "bad_symbol", "unknown_url"]
+Reason = Literal["empty", "too_long", "wrong_length", "bad_symbol", "unknown_url", "repeated_ai"]
 
 
 class MalformedCode(InvalidInput):
@@ -258,10 +258,12 @@ _WEB_URL: Final = re.compile(
     r"(?ai:https?)://"
     r"(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\])"  # no user name before it: it makes one host look like another
     r"(?::[0-9]{0,5})?"
-    r"(?P<path>/[^?#]*)?(?:[?#].*)?",
+    r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#.*)?",
     re.DOTALL,
 )
 _GTIN_14: Final = re.compile("[0-9]{14}")
+# Where a link may say more than product and unit: the variant (22) and the maker's lot (10) stand between them.
+_LINK_ORDERS: Final = frozenset({("01", "21"), ("01", "22", "21"), ("01", "10", "21"), ("01", "22", "10", "21")})
 # A code exactly as it is printed, by itself or in one of the two URLs: what scanners send. It is recognised at
 # one blow; everything else takes the forgiving way below, which judges these the same.
 _PRINTED: Final = re.compile(
@@ -273,7 +275,8 @@ _PRINTED: Final = re.compile(
 def parse(text: str) -> ParsedCode:
     """Return the code in `text`: 20 symbols as people type them, or a URL of one of the two printed forms.
 
-    Forgiven are small letters, O for 0, I and L for 1, hyphens and spaces anywhere, full-width letters; in a
+    A GS1 Digital Link may also name variant (22) and lot (10), and have attributes in its query; they are passed
+    over. Forgiven are small letters, O for 0, I and L for 1, hyphens and spaces anywhere, full-width letters; in a
     URL also a slash at the end, a query, a fragment, and one layer of percent-encoding.
 
     Raises:
@@ -297,11 +300,27 @@ def parse(text: str) -> ParsedCode:
     match segments:
         case [("Q" | "q"), symbols]:
             gtin = None
-        case ["01", gtin, "21", symbols] if _GTIN_14.fullmatch(gtin):
-            pass
+        case ["01", gtin, *_, symbols] if _GTIN_14.fullmatch(gtin):
+            _judge_link(segments[::2], url["query"] or "")
         case _:
-            raise MalformedCode("unknown_url", "The URL's path is neither /Q/CODE nor /01/GTIN/21/CODE.")
+            raise _unknown_path()
     return _parse_symbols(symbols, gtin, url["host"].lower())
+
+
+def _judge_link(ais: list[str], query: str) -> None:
+    """Refuse a Digital Link whose AIs stand in no right order, or one of them twice, in path or query."""
+    named = [name for parameter in query.split("&") if (name := parameter.partition("=")[0]).isdecimal()]
+    seen: set[str] = set()
+    for ai in [*ais, *named]:
+        if ai in seen:
+            raise MalformedCode("repeated_ai", "The GS1 Digital Link says one thing twice: it holds an AI twice.")
+        seen.add(ai)
+    if tuple(ais) not in _LINK_ORDERS:
+        raise _unknown_path()
+
+
+def _unknown_path() -> MalformedCode:
+    return MalformedCode("unknown_url", "The URL's path is neither /Q/CODE nor /01/GTIN/21/CODE.")
 
 
 def _parse_symbols(text: str, gtin: str | None = None, host: str | None = None) -> ParsedCode:

@@ -277,6 +277,42 @@ def test_a_digital_link_tells_its_gtin(tail):
     assert (verified.serial, verified.url_gtin) == (12_345, GTIN)
 
 
+@pytest.mark.parametrize(
+    "qualifiers", ["/10/LOT-7", "/22/2A", "/22/2A/10/LOT%2F7", "/10/LOT-7/21/x?17=261231&linkType=gs1:pip"]
+)
+def test_a_digital_link_may_also_name_variant_and_lot(qualifiers):
+    path, question, query = qualifiers.partition("/21/x")
+    parsed = parse(f"https://yima.cn/01/{GTIN}{path}/21/{CODE}{query}")
+    assert (parsed.symbols, parsed.url_gtin) == (CODE, GTIN)
+    assert bool(question) == bool(query)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"https://yima.cn/01/{GTIN}/21/{CODE}/21/{CODE}", "repeated_ai"),
+        (f"https://yima.cn/01/{GTIN}/10/A/10/B/21/{CODE}", "repeated_ai"),
+        (f"https://yima.cn/01/{GTIN}/01/{GTIN}/21/{CODE}", "repeated_ai"),
+        (f"https://yima.cn/01/{GTIN}/21/{CODE}?21={CODE}", "repeated_ai"),
+        (f"https://yima.cn/01/{GTIN}/21/{CODE}?01={GTIN}", "repeated_ai"),
+        (f"https://yima.cn/01/{GTIN}/21/{CODE}?17=261231&17=261230", "repeated_ai"),
+        (f"https://yima.cn/01/{GTIN}/21/{CODE}/10/A", "unknown_url"),
+        (f"https://yima.cn/01/{GTIN}/10/A/22/B/21/{CODE}", "unknown_url"),
+        (f"https://yima.cn/01/{GTIN}/10/{CODE}", "unknown_url"),
+        (f"https://yima.cn/01/{GTIN}/235/{CODE}", "unknown_url"),
+        (f"https://yima.cn/01/{GTIN}/{CODE}", "unknown_url"),
+    ],
+)
+def test_a_digital_link_out_of_order_or_with_an_ai_twice_is_refused(text, reason):
+    with pytest.raises(MalformedCode) as caught:
+        parse(text)
+    assert caught.value.reason == reason
+
+
+def test_an_ai_twice_is_refused_in_a_link_of_ours_only():
+    assert parse(f"https://yima.cn/Q/{CODE}?17=1&17=2").symbols == CODE
+
+
 def test_a_changed_gtin_is_left_for_the_batch_to_contradict():
     assert parse(f"https://yima.cn/01/09506000134359/21/{CODE}").url_gtin == "09506000134359"
 
