@@ -82,6 +82,29 @@ product = Table(
     Index("ix_product_brand_id", "brand_id"),
 )
 
+product_link = Table(
+    "product_link",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("gtin", String(14), ForeignKey("product.gtin"), nullable=False),
+    Column("type", String(60), nullable=False),
+    Column("href", String(2000), nullable=False),
+    Column("title", String(120), nullable=False),
+    Column("title_en", String(120), nullable=False),
+    Column("hreflang", String(5), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("context", String(40), nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    CheckConstraint("active OR NOT is_default", name="default"),
+    CheckConstraint("href ~ '^https?://'", name="href"),
+    CheckConstraint("hreflang ~ '^([a-z]{2}(-[A-Z]{2})?)?$'", name="hreflang"),
+    Index("ix_product_link_gtin", "gtin"),
+    Index("uq_product_link_default", "gtin", unique=True, postgresql_where=text("is_default")),
+)
+
 dealer = Table(
     "dealer",
     metadata,

@@ -19,7 +19,7 @@ from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 
 from kernel.errors import InvalidInput, NotAuthenticated, TooMany, YimaError
 from traceability.regions import Regions
-from web import claims, failures, livery, story, visits
+from web import claims, failures, livery, resolver, story, visits
 from web.assets import static_route
 from web.desk import Desk, open_desk
 from web.ports import Ports
@@ -51,6 +51,10 @@ async def find(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
     match typed.partition("?")[0].partition("#")[0].rstrip("/").split("/"):
         case [*_, "01", gtin, "21", code]:
             target = f"/01/{quote(gtin, safe='%')}/21/{quote(code, safe='%')}"
+        case [*_, "01", gtin, ("10" | "22") as ai, value, "21", code]:
+            target = "/".join(
+                ["/01", *(quote(each, safe="%") for each in (gtin, ai, value)), "21", quote(code, safe="%")]
+            )
         case [_, *_, code]:
             target = _landing(code, safe="%")
         case _:
@@ -64,17 +68,26 @@ async def landing(desk: GivenDesk, visit: GivenVisit, code: FromPath[str]) -> Re
     return await _look(desk, visit, code, code)
 
 
-@route("/01/{gtin:str}/21/{code:str}", http_method=READ)
-async def digital_link(desk: GivenDesk, visit: GivenVisit, gtin: FromPath[str], code: FromPath[str]) -> Response[bytes]:
-    """The page behind a GS1 Digital Link; the GTIN goes with the code, to be judged with it."""
-    return await _look(desk, visit, f"https://{visit.host}/01/{quote(gtin, safe='')}/21/{quote(code, safe='')}", code)
+async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, str]) -> Response[bytes]:
+    """The page behind a GS1 Digital Link to a code; the GTIN goes with the code, to be judged with it.
+
+    A code that we did not issue is no page that there is: by a resolver's rules an error is never a 200.
+    """
+    return await _look(
+        desk, visit, f"https://{visit.host}{path}", path.rpartition("/")[2], switch=path, headers=headers
+    )
 
 
-async def _look(desk: Desk, visit: Visit, text: str, typed: str) -> Response[bytes]:
+async def _look(
+    desk: Desk, visit: Visit, text: str, typed: str, *, switch: str | None = None, headers: dict[str, str] | None = None
+) -> Response[bytes]:
     look = await desk.ports.look(text, device=visit.device, language=visit.language)
     return desk.page(
         visit,
         "landing.html",
+        status=404 if headers is not None and look.kind in ("forged", "malformed") else 200,
+        switch=switch,
+        headers=headers,
         brand=look.brand_slug,
         look=look,
         tone=claims.TONES[look.kind],
@@ -184,12 +197,13 @@ async def figures(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
 
 
 def routes(
-    ports: Ports, *, secure_cookies: bool, regions: Regions | None = None, story: bool = True
+    ports: Ports, *, public_url: str, secure_cookies: bool, regions: Regions | None = None, story: bool = True
 ) -> list[ControllerRouterHandler]:
-    """The pages and their static files, to be mounted at the root.
+    """The pages, the GS1 resolver and static files, to be mounted at the root.
 
     Args:
         ports: the use cases.
+        public_url: the setting `YIMA_PUBLIC_URL`: the host that is printed.
         secure_cookies: whether cookies travel over HTTPS only.
         regions: provinces' names; None to load the file that set-up builds.
         story: whether there is a page of figures; it names dealers, so that only a trial shows it to everybody.
@@ -198,7 +212,20 @@ def routes(
         ConfigurationError: the front end or the region data are not built.
     """
     desk = open_desk(ports, secure_cookies=secure_cookies, regions=regions, story=story)
-    pages = [home, find, landing, digital_link, scan, send_code, sign_in, sign_out, start_over, me, draw, brand_file]
+    pages: list[ControllerRouterHandler] = [
+        home,
+        find,
+        landing,
+        scan,
+        send_code,
+        sign_in,
+        sign_out,
+        start_over,
+        me,
+        draw,
+        brand_file,
+    ]
+    pages += resolver.handlers(resolver.Resolver(desk, public_url, digital_link))
     if story:
         pages.append(figures)
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from insights.figures import Figures
 from traceability.brands import Shown
 from traceability.pictures import Picture
+from traceability.product_links import Resolved
 from traceability.scans import Look, ScanReply, ScanRequest
 
 
@@ -56,6 +57,10 @@ class Ports(Protocol):
 
     async def look(self, text: str, *, device: str, language: str) -> Look:
         """Read a code or URL for the landing page."""
+        ...
+
+    async def resolve(self, gtin: str) -> Resolved | None:
+        """A product by its GTIN (14 digits) with its links in use, or None if it is not ours."""
         ...
 
     async def scan(self, request: ScanRequest) -> ScanReply:

@@ -212,6 +212,22 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "outcome.short.forged": ("不是我们签发", "Not issued by us"),
     "outcome.short.malformed": ("码不完整", "Not a whole code"),
     # Errors, by code; in English the error's own sentence is shown
+    # GS1 resolver
+    "resolver.product": ("这是{brand}的商品。", "A product of {brand}."),
+    "resolver.invalid.title": ("这个链接不对", "This link is not right"),
+    "resolver.invalid": (
+        "它不是有效的 GS1 数字链接，可能是抄写或印刷有误。请重新扫描商品上的码。",
+        "It is no valid GS1 Digital Link: something was copied or printed wrong. Scan the code on the product again.",
+    ),
+    "resolver.unknown.title": ("这里没有这个商品", "Not a product of ours"),
+    "resolver.unknown": (
+        "这个链接指的商品不在这里登记，我们无法告诉您任何信息。请联系销售者或品牌方。",
+        "What this link names is not registered here, so we can tell you nothing of it. Ask the seller or the brand.",
+    ),
+    "resolver.no_type": (
+        "这个商品没有您要的那种信息。",
+        "There is nothing of the kind that was asked for about this product.",
+    ),
     "error.title": ("出了点问题", "Something is not right"),
     "error.invalid_input": ("输入的内容无法识别，请检查后重试。", ""),
     "error.not_authenticated": ("登录无效或已过期，请重新登录。", ""),

@@ -32,10 +32,11 @@ from scanapi import api, problems, settle
 from scanapi.api import Deps
 from scanapi.sentences import Language
 from scanapi.service import ScanService
-from traceability import brands, catalogue
+from traceability import brands, catalogue, product_links
 from traceability.brands import LiveSettings
 from traceability.ip import IpLocator
 from traceability.pictures import Picture
+from traceability.product_links import Resolved
 from traceability.regions import Regions
 from traceability.scans import Look, ScanReply, ScanRequest
 from web import pages
@@ -120,6 +121,11 @@ class Pages:
     async def look(self, text_: str, *, device: str, language: str) -> Look:
         """Read a code for the landing page."""
         return await self._deps.scans.look(text_, device_id=device, language=cast("Language", language))
+
+    async def resolve(self, gtin: str) -> Resolved | None:
+        """A product with its links."""
+        async with self._deps.db.transaction() as tx:
+            return await product_links.resolve(tx, gtin)
 
     async def scan(self, request: ScanRequest) -> ScanReply:
         """Scan a code."""
@@ -365,7 +371,13 @@ def make_litestar(settings: Settings, url: str, watched: Figures, spans: Spans |
             *api.CONTROLLERS,
             health,
             ready,
-            *pages.routes(ports, secure_cookies=secure, regions=regions, story=settings.dev),
+            *pages.routes(
+                ports,
+                public_url=settings.public_url,
+                secure_cookies=secure,
+                regions=regions,
+                story=settings.dev,
+            ),
             *console.routes(desk, secure_cookies=secure),
         ],
         dependencies={"deps": Provide(deps, sync_to_thread=False)},

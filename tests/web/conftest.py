@@ -24,7 +24,7 @@ def regions() -> Regions:
 def running(regions: Regions) -> Iterator[Site]:
     ports = FakePorts()
     app = Litestar(
-        route_handlers=pages.routes(ports, secure_cookies=False, regions=regions),
+        route_handlers=pages.routes(ports, public_url="HTTPS://T.YIMA.CN", secure_cookies=False, regions=regions),
         exception_handlers=pages.exception_handlers(ports, secure_cookies=False, regions=regions),
         openapi_config=None,
     )
@@ -43,7 +43,7 @@ def running(regions: Regions) -> Iterator[Site]:
 @pytest.fixture
 def site(running: Site) -> Site:
     fresh = FakePorts()
-    for name in ("scans", "looks", "codes_sent", "replies", "brands", "picture", "empty", "failure"):
+    for name in ("scans", "looks", "codes_sent", "replies", "brands", "picture", "empty", "failure", "resolved"):
         setattr(running.ports, name, getattr(fresh, name))
     return running
 

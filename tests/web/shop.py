@@ -9,6 +9,7 @@ from insights.figures import DealerFigure, Figures
 from kernel.errors import InvalidInput, NotAuthenticated, NotFound, TooMany
 from traceability.brands import Shown
 from traceability.pictures import Picture
+from traceability.product_links import Resolved
 from traceability.scans import FindingShown, Look, Outcome, PrizeShown, ScanReply, ScanRequest, UnitShown
 from web.ports import DrawShown, Me, PrizeHeld
 
@@ -68,6 +69,7 @@ class FakePorts:
     codes_sent: list[tuple[str, str, str]] = field(default_factory=list)
     replies: dict[object, ScanReply] = field(default_factory=dict)
     brands: dict[str, Shown] = field(default_factory=dict)
+    resolved: dict[str, Resolved] = field(default_factory=dict)
     picture: Picture | None = None
     empty: bool = False
     failure: Exception | None = None
@@ -96,6 +98,10 @@ class FakePorts:
             first_when=("2026年5月3日，广东省" if language == "zh" else "on 3 May 2026 in Guangdong") if seen else "",
             page_token=f"token-of-{device}",
         )
+
+    async def resolve(self, gtin: str) -> Resolved | None:
+        self._fail()
+        return self.resolved.get(gtin)
 
     async def scan(self, request: ScanRequest) -> ScanReply:
         self.scans.append(request)

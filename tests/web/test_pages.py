@@ -299,7 +299,10 @@ def test_form_sent_by_another_site_is_refused(site: Site, path: str, headers: di
 
 
 def test_post_routes_are_all_known_to_the_test_above(regions: Regions):
-    app = Litestar(pages.routes(FakePorts(), secure_cookies=True, regions=regions), openapi_config=None)
+    app = Litestar(
+        pages.routes(FakePorts(), public_url="https://t.yima.cn", secure_cookies=True, regions=regions),
+        openapi_config=None,
+    )
     found = {route.path for route in app.routes if "POST" in getattr(route, "methods", ())}
     assert found == set(POSTS)
 
@@ -395,7 +398,10 @@ def test_session_cookie_is_kept_from_scripts_and_other_sites_for_90_days(site: S
 
 
 async def test_cookies_are_secure_where_the_installation_says_so(regions: Regions):
-    app = Litestar(pages.routes(FakePorts(), secure_cookies=True, regions=regions), openapi_config=None)
+    app = Litestar(
+        pages.routes(FakePorts(), public_url="https://t.yima.cn", secure_cookies=True, regions=regions),
+        openapi_config=None,
+    )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="https://y.cn") as client:
         home = await client.get("/?lang=en")
@@ -479,7 +485,10 @@ def test_story_shows_figures_with_names_of_provinces(site: Site):
 
 
 def test_without_a_trial_there_is_no_page_that_names_dealers(regions: Regions):
-    app = Litestar(pages.routes(FakePorts(), secure_cookies=True, regions=regions, story=False), openapi_config=None)
+    app = Litestar(
+        pages.routes(FakePorts(), public_url="https://t.yima.cn", secure_cookies=True, regions=regions, story=False),
+        openapi_config=None,
+    )
     with TestClient(app=app) as client:
         assert client.get("/story").status_code == 404
         assert "/story" not in client.get("/").text

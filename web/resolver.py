@@ -1,0 +1,176 @@
+"""The GS1 resolver: Digital Links on our own host lead where the product's links say.
+
+By GS1-Conformant Resolver 1.2. A link to a code of ours stays the consumer's page at that very address; every
+other link to a product of ours is sent on, with its whole query; what is no Digital Link is a 400, what we do
+not know a 404, and no error is ever a 200.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from litestar import Request, Response, route
+from litestar.enums import HttpMethod
+from litestar.handlers import HTTPRouteHandler
+
+from codegen import digital_link, scheme
+from codegen.digital_link import DigitalLink, InvalidLink
+from codegen.gs1_ais import primary_keys
+from codegen.scheme import MalformedCode
+from traceability.link_types import DEFAULT, name_of
+from traceability.product_links import Resolved
+from web import linksets
+from web.desk import SECURITY_HEADERS, Desk
+from web.linksets import Wish
+from web.texts import say
+from web.visits import Visit
+
+CORS: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "Accept, Accept-Language, Content-Type",
+    "Access-Control-Expose-Headers": "Link, Location",
+}
+METHODS: Final = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.OPTIONS]
+PATHS: Final = [path for key in primary_keys() for path in (f"/{key}", f"/{key}/{{rest:path}}")]
+
+Landing = Callable[[Desk, Visit, str, dict[str, str]], Awaitable[Response[bytes]]]
+"""Makes the consumer's page of a code: desk, visit, the path as it was asked for, further headers."""
+
+
+class Resolver:
+    """Answers Digital Links.
+
+    Args:
+        desk: makes the pages.
+        public_url: the setting `YIMA_PUBLIC_URL`: the host that is printed.
+        landing: makes the consumer's page of a code.
+    """
+
+    def __init__(self, desk: Desk, public_url: str, landing: Landing) -> None:
+        self._desk = desk
+        self.root: Final = public_url.rstrip("/").lower()
+        self._landing = landing
+
+    async def answer(self, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """The answer to a GET or HEAD."""
+        visit = self._desk.visit(request)
+        # As it was sent: an encoded slash in a value separates nothing.
+        path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
+        query = request.scope["query_string"].decode("latin-1")
+        wish = Wish(
+            link_type=_parameter(request, "linkType"),
+            context=_parameter(request, "context"),
+            accept=request.headers.get("accept", ""),
+            accept_language=request.headers.get("accept-language", ""),
+        )
+        bare = path.rstrip("/")
+        uri = f"{self.root}{bare}"
+        try:
+            link = digital_link.parse(f"{uri}?{query}" if query else uri)
+        except InvalidLink as error:
+            return self._refuse(visit, wish, 400, error.message, say("resolver.invalid", visit.language), error.reason)
+        if not wish.link_type and not wish.linkset_type and _is_code(uri):
+            return await self._landing(self._desk, visit, bare, CORS)
+        resolved = await self._find(link)
+        if resolved is None:
+            sentence = say("resolver.unknown", visit.language)
+            return self._refuse(visit, wish, 404, "Nothing is known here of what this link names.", sentence, "unknown")
+        return self._answer(visit, wish, resolved, query, bare)
+
+    async def _find(self, link: DigitalLink) -> Resolved | None:
+        """The product of a link; what is said of variant, lot and unit leads up to it."""
+        return await self._desk.ports.resolve(link.key.value) if link.key.ai == "01" else None
+
+    def _answer(self, visit: Visit, wish: Wish, resolved: Resolved, query: str, path: str) -> Response[bytes]:
+        anchor = f"{self.root}/01/{resolved.shown.gtin}"
+        headers = {
+            **CORS,
+            "Link": linksets.header(resolved.links, anchor, visit.language),
+            "Vary": "Accept, Accept-Language, Accept-Encoding",
+        }
+        if media_type := wish.linkset_type:
+            body = linksets.document(resolved, anchor, visit.language)
+            return _json(body, 200, media_type, headers)
+        chosen = linksets.choose(resolved, wish)
+        if chosen is None and wish.link_type and name_of(wish.link_type) != DEFAULT:
+            sentence = say("resolver.no_type", visit.language)
+            why = "The product has no link of the type asked for."
+            return self._refuse(visit, wish, 404, why, sentence, "link_type")
+        if chosen is None or self._is_circle(chosen.terms.href, visit):
+            return self._desk.page(
+                visit, "product.html", brand=resolved.shown.brand_slug, switch=path, headers=headers,
+                shown=resolved.shown, chinese=visit.language == "zh",
+            )  # fmt: skip
+        location = linksets.forward(chosen.terms.href, query)
+        return Response(
+            b"", status_code=307, media_type="text/html", headers=SECURITY_HEADERS | headers | {"Location": location}
+        )
+
+    def _is_circle(self, href: str, visit: Visit) -> bool:
+        """Whether a link leads back to this resolver, under whatever name it was asked."""
+        parts = urlsplit(href)
+        own = {urlsplit(self.root).netloc, visit.host.lower()}
+        return parts.netloc.lower() in own and parts.path.lstrip("/").partition("/")[0] in primary_keys()
+
+    def _refuse(
+        self, visit: Visit, wish: Wish, status: int, english: str, sentence: str, reason: str
+    ) -> Response[bytes]:
+        if wish.linkset_type or "json" in wish.accept:
+            title = "No GS1 Digital Link" if status == 400 else "Not found"
+            problem = {"type": "about:blank", "title": title, "status": status, "detail": english, "reason": reason}
+            return _json(problem, status, "application/problem+json", CORS)
+        title = say("resolver.invalid.title" if status == 400 else "resolver.unknown.title", visit.language)
+        return self._desk.page(
+            visit, "error.html", status=status, switch="/", headers=CORS, title=title, sentence=sentence,
+            original=english if status == 400 else "",
+        )  # fmt: skip
+
+
+def handlers(resolver: Resolver) -> list[HTTPRouteHandler]:
+    """The resolver's routes, to be mounted at the root."""
+
+    @route(PATHS, http_method=METHODS)
+    async def resolve(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """A Digital Link of any primary key."""
+        return _may_ask() if request.method == HttpMethod.OPTIONS else await resolver.answer(request)
+
+    @route("/.well-known/gs1resolver", http_method=METHODS)
+    async def describe(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """The resolver description file."""
+        if request.method == HttpMethod.OPTIONS:
+            return _may_ask()
+        return _json(linksets.description(resolver.root), 200, "application/json", CORS)
+
+    return [resolve, describe]
+
+
+def _may_ask() -> Response[bytes]:
+    """What may be asked, and from where."""
+    return Response(b"", status_code=204, media_type="text/plain", headers=CORS | {"Allow": "GET, HEAD, OPTIONS"})
+
+
+def _is_code(uri: str) -> bool:
+    """Whether a link ends in a text of the form of our codes; whether one of our keys made it is not asked here."""
+    try:
+        scheme.parse(uri)
+    except MalformedCode:
+        return False
+    return True
+
+
+def _parameter(request: Request[Any, Any, Any], name: str) -> str:
+    value = request.query_params.get(name) or request.query_params.get(name.lower()) or ""
+    return str(value)
+
+
+def _json(body: dict[str, Any], status: int, media_type: str, headers: dict[str, str]) -> Response[bytes]:
+    return Response(
+        json.dumps(body, ensure_ascii=False, indent=1).encode(),
+        status_code=status,
+        media_type=media_type,
+        headers=SECURITY_HEADERS | headers,
+    )
