@@ -41,3 +41,27 @@ def test_a_link_is_built_of_pairs_and_of_bracketed_ais(home: Home) -> None:
     assert "check digit is 7; it should be 8" in home.refuse("gs1", "build", "01=09520123456787")
     assert "(10) is given twice" in home.refuse("gs1", "build", "01=09520123456788", "10=a", "10=b")
     assert "neither AI=VALUE" in home.refuse("gs1", "build", "09520123456788")
+
+
+def test_links_of_a_product_are_added_changed_listed_and_removed(home: Home) -> None:
+    brand = ("--slug", "links", "--name", "链", "--name-en", "Links", "--company-prefix", "6909998")
+    home.ask("brand", "create", *brand)
+    gtin = "06909998000013"
+    home.ask("product", "create", "--brand", "links", "--gtin", gtin, "--name", "茶", "--name-en", "Tea")
+    of = ("--brand", "links", "--gtin", gtin)
+    assert home.ask("product", "links", "list", *of) == []
+    first = home.ask("product", "links", "add", *of, "--href", "https://a.cn/", "--hreflang", "zh")
+    assert (first["type"], first["title_en"], first["is_default"]) == ("gs1:pip", "Product information page", True)
+    second = home.ask("product", "links", "add", *of, "--type", "faqs", "--href", "https://a.cn/f", "--title", "问答")
+    assert (second["type"], second["title"], second["is_default"]) == ("gs1:faqs", "问答", False)
+    link = ("--link", first["id"])
+    assert "default first" in home.refuse("product", "links", "remove", *of, *link)
+    assert "has to be in use" in home.refuse("product", "links", "change", *of, *link, "--inactive")
+    changed = home.ask("product", "links", "change", *of, "--link", second["id"], "--default", "--title-en", "Answers")
+    assert (changed["is_default"], changed["title_en"], changed["title"]) == (True, "Answers", "问答")
+    assert home.ask("product", "links", "remove", *of, *link) == {"id": first["id"], "removed": True}
+    assert [each["id"] for each in home.ask("product", "links", "list", *of)] == [second["id"]]
+    assert "no link type" in home.refuse("product", "links", "add", *of, "--type", "gs1:x", "--href", "https://a.cn/")
+    assert "https://" in home.refuse("product", "links", "add", *of, "--href", "javascript:x")
+    assert "circle" in home.refuse("product", "links", "add", *of, "--href", f"https://t.yima.cn/01/{gtin}")
+    assert "has no link" in home.refuse("product", "links", "remove", *of, "--link", 999)

@@ -7,6 +7,7 @@ import click
 from members import ledger
 from traceability import catalogue
 from yima.cli.common import actor, json_option, run, say
+from yima.cli.product_links import links
 from yima.runtime import Runtime
 
 
@@ -54,6 +55,9 @@ def create_brand(*, slug: str, name: str, name_en: str, company_prefix: str, as_
 @click.group()
 def product() -> None:
     """Products, by GTIN."""
+
+
+product.add_command(links)
 
 
 @product.command("list")

@@ -15,6 +15,7 @@ from web.console.texts import (
     members,
     overview,
     people,
+    product_links,
     products,
     scans,
     trail,
@@ -23,7 +24,8 @@ from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, batches, brand, dealers, draws, frame, heatmap, members, overview, people, products, scans, trail,
+    account, batches, brand, dealers, draws, frame, heatmap, members, overview,
+    people, product_links, products, scans, trail,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}
