@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from codegen.pairs import mate_of
 from kernel.db import Tx
 
 
@@ -84,12 +85,13 @@ async def settleable(tx: Tx, limit: int) -> list[Claim]:
     """Claims parked before activation whose unit is active by now and not blocked, oldest first, not locked."""
     rows = await tx.execute(
         text(f"""
-            SELECT {_COLUMNS} FROM claim c
+            SELECT {_COLUMNS} FROM claim c LEFT JOIN LATERAL {mate_of("c.unit_id")} m ON true
             WHERE c.state = 'pending' AND c.reason = 'inactive'
-                AND EXISTS (SELECT 1 FROM code_range r WHERE r.units @> c.unit_id
-                            AND r.lifted_at IS NULL AND r.state = 'activated')
-                AND NOT EXISTS (SELECT 1 FROM code_range r WHERE r.units @> c.unit_id
-                                AND r.lifted_at IS NULL AND r.state <> 'activated')
+                AND EXISTS (SELECT 1 FROM unnest(ARRAY[c.unit_id, m.mate]) AS u(id) JOIN code_range r ON r.units @> u.id
+                            WHERE r.lifted_at IS NULL AND r.state = 'activated')
+                AND NOT EXISTS (SELECT 1 FROM unnest(ARRAY[c.unit_id, m.mate]) AS u(id)
+                                JOIN code_range r ON r.units @> u.id
+                                WHERE r.lifted_at IS NULL AND r.state <> 'activated')
             ORDER BY c.id LIMIT :limit"""),  # noqa: S608 (a constant)
         {"limit": limit},
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
+from codegen.pairs import mate_of
 from kernel.db import Tx
 
 
@@ -24,20 +25,32 @@ class Issued:
     line: int | None
     active: bool
     blocked: str | None
+    mate_id: int | None = None
+    """The unit id of the other code, where two batches' codes were paired on the line; the two are one unit then."""
+    mate_side: str | None = None
+    """Which side of such a unit this code is: `outer` or `inner`."""
+    home_batch_id: int | None = None
+    """The batch of such a unit's outer code, under whose number it is packed, shipped and claimed."""
+
+    def home(self, unit_id: int) -> int:
+        """The id of the unit that bears a code whose own unit number is `unit_id`: the outer code's, where paired."""
+        return self.mate_id if self.mate_side == "inner" and self.mate_id is not None else unit_id
 
 
-_LOOK_UP = text("""
+_LOOK_UP = text(f"""
     SELECT p.position, k.brand_id, b.id, b.name, b.gtin, coalesce(b.paired, false),
         (p.position - lower(b.span)) / 2 + 1,
-        EXISTS (SELECT 1 FROM code_range r WHERE r.units @> (p.position >> 1)
-                AND r.lifted_at IS NULL AND r.state = 'activated'),
-        (SELECT r.state FROM code_range r WHERE r.units @> (p.position >> 1)
-            AND r.lifted_at IS NULL AND r.state <> 'activated'
-            ORDER BY array_position(ARRAY['void', 'recalled', 'frozen', 'expired'], r.state::text) LIMIT 1)
+        EXISTS (SELECT 1 FROM unnest(ARRAY[p.position >> 1, m.mate]) AS u(id) JOIN code_range r ON r.units @> u.id
+                WHERE r.lifted_at IS NULL AND r.state = 'activated'),
+        (SELECT r.state FROM unnest(ARRAY[p.position >> 1, m.mate]) AS u(id) JOIN code_range r ON r.units @> u.id
+            WHERE r.lifted_at IS NULL AND r.state <> 'activated'
+            ORDER BY array_position(ARRAY['void', 'recalled', 'frozen', 'expired'], r.state::text) LIMIT 1),
+        m.mate, m.side, m.home
     FROM unnest(CAST(:positions AS bigint[])) AS p(position)
     JOIN code_key k ON k.id = p.position >> 35
     LEFT JOIN LATERAL (SELECT * FROM batch WHERE span @> p.position LIMIT 1) b ON true
-""")
+    LEFT JOIN LATERAL {mate_of("p.position >> 1")} m ON true
+""")  # noqa: S608 (a constant)
 
 
 async def look_up(tx: Tx, positions: list[int]) -> dict[int, Issued]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -101,10 +102,12 @@ print_entry = Table(
     Column("actor", String(80), nullable=False),
     Column("withdrawn_at", DateTime(timezone=True)),
     Column("withdrawn_by", String(80)),
+    Column("key", String(60)),  # the client's, under which it may say the same again
     CheckConstraint("kind IN ('good', 'waste', 'returned', 'missing')", name="kind"),
     CheckConstraint("how IN ('codes', 'range', 'count')", name="how"),
     CheckConstraint("(how = 'count') = (lines IS NULL) AND (how = 'count') = (part_id IS NOT NULL)", name="lines"),
     Index("ix_print_entry_run_id", "run_id", "id"),
+    Index("uq_print_entry_key", "run_id", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
 )
 
 station = Table(
@@ -114,6 +117,7 @@ station = Table(
     Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
     Column("name", String(60), nullable=False),
     Column("token_hash", LargeBinary, nullable=False),  # the token itself is in the station only
+    Column("may_switch", Boolean, nullable=False, server_default=text("false")),
     Column("made_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("made_by", String(80), nullable=False),
     Column("seen_at", DateTime(timezone=True)),

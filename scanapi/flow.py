@@ -21,7 +21,7 @@ from kernel.crypto import Vault
 from kernel.db import Tx
 from kernel.errors import Conflict, NotAuthenticated, YimaError
 from members import ledger, people
-from scanapi.group import Answer, Known, Scan, ScanIdTaken, issued_of
+from scanapi.group import Answer, Known, Scan, ScanIdTaken, issued_of, unit_of
 from scanapi.judging import judge
 from scanapi.reporting import report
 from traceability import catalogue, journal, shipments, territory, units
@@ -72,7 +72,7 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
     """Read what needs no lock; then lock units, members and draws, and read what others could have changed."""
     issued = await look_up(tx, sorted({each.code.position for each in fresh})) if fresh else {}
     real = [each for each in fresh if issued_of(each, issued) is not None]
-    unit_ids = sorted({each.code.unit_id for each in real})
+    unit_ids = sorted({unit_of(each, issued) for each in real})
     member_ids = sorted({each.member[0] for each in fresh if each.member is not None})
     brand_ids = sorted({issued[each.code.position].brand_id for each in real if each.member is not None})
     gtins = sorted({known.gtin for known in issued.values() if known.gtin is not None})
@@ -81,13 +81,17 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
     members = await people.facts(tx, member_ids) if member_ids else {}
     terms = await awards.read_terms(tx, brand_ids) if brand_ids else None
     claim_ids = await claims.reserve_ids(tx, len(real)) if brand_ids else []
-    relations = {each.scan_id: relation for each in real if (relation := _relate(each, destinations, regions))}
+    relations = {
+        each.scan_id: relation
+        for each in real
+        if (relation := _relate(each, unit_of(each, issued), destinations, regions))
+    }
 
-    locked = await units.lock(tx, ((each.code.unit_id, *_owner(each, issued)) for each in real))
+    locked = await units.lock(tx, ((unit_of(each, issued), *_owner(each, issued)) for each in real))
     accounts = await ledger.lock_accounts(tx, member_ids) if member_ids else {}
     at = now()  # under the locks, so that a unit's scans are in the order of their times
-    standing = await claims.standing(tx, unit_ids) if unit_ids else {}
-    claimable = any(each.member is not None and each.code.unit_id not in standing for each in real)
+    standing = await _standing(tx, real, issued) if unit_ids else {}
+    claimable = any(each.member is not None and unit_of(each, issued) not in standing for each in real)
     desk = None
     if terms is not None and claimable:
         desk = await awards.open_desk(tx, vault, terms, accounts=accounts, at=at)
@@ -108,15 +112,27 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
     )
 
 
-def _relate(each: Scan, destinations: dict[int, Destination], regions: Regions) -> Relation | None:
+def _relate(each: Scan, unit_id: int, destinations: dict[int, Destination], regions: Regions) -> Relation | None:
     """Where the scan stands to the territory of the dealer whom the unit was shipped to."""
-    destination = destinations.get(each.code.unit_id)
+    destination = destinations.get(unit_id)
     return None if destination is None else territory.relate(each.location, destination.adcodes, regions)
 
 
 def _owner(each: Scan, issued: dict[int, Issued]) -> tuple[int, int]:
     known = issued[each.code.position]
-    return known.brand_id, cast("int", known.batch_id)
+    return known.brand_id, cast("int", known.home_batch_id or known.batch_id)
+
+
+async def _standing(tx: Tx, real: Sequence[Scan], issued: dict[int, Issued]) -> dict[int, Claim]:
+    """The standing claim of each unit; one that was made on its inner code before the pairing counts too."""
+    home_of: dict[int, int] = {}
+    for each in real:
+        known, home = issued[each.code.position], unit_of(each, issued)
+        mate = known.mate_id if known.mate_side == "outer" else each.code.unit_id
+        home_of |= {home: home} if mate is None else {home: home, mate: home}
+    found = await claims.standing(tx, sorted(home_of))
+    standing = {home_of[unit_id]: claim for unit_id, claim in found.items() if home_of[unit_id] != unit_id}
+    return standing | {unit_id: claim for unit_id, claim in found.items() if home_of[unit_id] == unit_id}
 
 
 def _bearer_error(each: Scan, known: Known) -> YimaError | None:

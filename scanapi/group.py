@@ -116,3 +116,13 @@ def issued_of(each: Scan, issued: dict[int, Issued]) -> Issued | None:
     if each.code.url_gtin is not None and each.code.url_gtin != known.gtin:
         return None
     return known
+
+
+def unit_of(each: Scan, issued: dict[int, Issued]) -> int:
+    """The unit that bears a code: where its outer and inner code were paired on the line, the outer one's."""
+    return issued[each.code.position].home(each.code.unit_id)
+
+
+def side_of(each: Scan, issued: Issued) -> str:
+    """Which of a unit's codes this is; where two batches' were paired, the pair says so and not the serial."""
+    return issued.mate_side or each.code.side

@@ -8,7 +8,7 @@ from antifraud import rules as antifraud
 from antifraud.rules import Decision, Facts, Fix
 from campaigns.claims import Claim
 from codegen.issued import Issued
-from scanapi.group import Known, Result, Scan, issued_of
+from scanapi.group import Known, Result, Scan, issued_of, side_of, unit_of
 from traceability.coordinates import distance_m
 from traceability.scans import Outcome
 from traceability.territory import Relation, Standing
@@ -21,7 +21,7 @@ def judge(each: Scan, known: Known) -> Result:
     if issued is None:
         never = known.issued[each.code.position].batch_id is None
         return Result(Outcome.FORGED, reason="not_issued" if never else "gtin_mismatch")
-    unit = known.units[each.code.unit_id]
+    unit = known.units[unit_of(each, known.issued)]
     verdict = antifraud.judge(_facts(each, issued, unit, known))
     standing = known.claims.get(unit.id)
     yours = _is_yours(each, unit, standing)
@@ -83,7 +83,7 @@ def _same_person(each: Scan, member_id: int | None, device: bytes | None) -> boo
 
 def _pays(each: Scan, issued: Issued) -> bool:
     """Whether this code carries the unit's reward: its only code, or the inner one of two."""
-    return not issued.paired or each.code.side == "inner"
+    return not (issued.paired or issued.mate_side) or side_of(each, issued) == "inner"
 
 
 def _new_claim(each: Scan, issued: Issued, known: Known, *, state: str, reason: str | None) -> Claim:
@@ -92,7 +92,7 @@ def _new_claim(each: Scan, issued: Issued, known: Known, *, state: str, reason: 
     return Claim(
         id=known.claim_ids.pop(),
         brand_id=issued.brand_id,
-        unit_id=each.code.unit_id,
+        unit_id=unit_of(each, known.issued),
         member_id=each.member[0],
         scan_id=each.scan_id,
         gtin=issued.gtin,
@@ -106,12 +106,12 @@ def _new_claim(each: Scan, issued: Issued, known: Known, *, state: str, reason: 
 def _judge_inactive(each: Scan, issued: Issued, known: Known, result: Result) -> None:
     """Park the claim of an unclaimed unit; it is paid when its range is activated."""
     result.outcome, result.reason = Outcome.INACTIVE, "inactive"
-    standing = known.claims.get(each.code.unit_id)
+    standing = known.claims.get(unit_of(each, known.issued))
     ours = each.member is not None and each.member[1] == issued.brand_id
     refused = result.verdict is not None and result.verdict.decision is Decision.REFUSE
     if standing is None and ours and not refused and _pays(each, issued):
         result.claim = _new_claim(each, issued, known, state="pending", reason="inactive")
-        known.claims[each.code.unit_id] = standing = result.claim
+        known.claims[unit_of(each, known.issued)] = standing = result.claim
     kept = standing is not None and each.member is not None and standing.member_id == each.member[0]
     result.sentence = "inactive.kept" if kept else "inactive"
 
@@ -138,7 +138,7 @@ def _judge_unclaimed(each: Scan, issued: Issued, known: Known, result: Result) -
     elif verdict.decision is Decision.HOLD:
         result.outcome, result.reason, result.sentence = Outcome.HELD, verdict.reason, "held"
         result.claim = _new_claim(each, issued, known, state="pending", reason=verdict.reason)
-        known.claims[each.code.unit_id] = result.claim
+        known.claims[unit_of(each, known.issued)] = result.claim
     else:
         _award(each, issued, known, result)
 
@@ -151,7 +151,7 @@ def _award(each: Scan, issued: Issued, known: Known, result: Result) -> None:
     if not award.anything:
         result.sentence = "authentic.nothing"
         return
-    known.claims[each.code.unit_id] = claim
+    known.claims[unit_of(each, known.issued)] = claim
     known.balances[claim.member_id] = known.balances.get(claim.member_id, 0) + award.points
     result.outcome, result.claim, result.award = Outcome.AWARDED, claim, award
     if award.prizes:

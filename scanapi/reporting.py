@@ -7,7 +7,7 @@ from datetime import datetime
 from campaigns.awards import Award
 from codegen.issued import Issued
 from scanapi import sentences
-from scanapi.group import Known, Result, Scan, issued_of
+from scanapi.group import Known, Result, Scan, issued_of, side_of, unit_of
 from scanapi.sentences import Language
 from traceability.journal import ScanRow
 from traceability.regions import Regions
@@ -22,7 +22,7 @@ def report(each: Scan, result: Result, known: Known) -> tuple[ScanReply, ScanRow
         brand_id = known.issued[each.code.position].brand_id
         reply = ScanReply(each.scan_id, Outcome.FORGED, sentences.tell("forged", each.language))
         return reply, _row(each, result, known.at, brand_id=brand_id, issued=None, dealer_id=None, first=False)
-    unit = known.units[each.code.unit_id]
+    unit = known.units[unit_of(each, known.issued)]
     before, first_at, first_province = unit.scan_count, unit.first_scan_at, unit.first_province
     _take_in(each, unit, known.at)
     assert issued.gtin is not None
@@ -107,9 +107,9 @@ def _row(
         at=at,
         scan_id=each.scan_id,
         brand_id=brand_id,
-        unit_id=each.code.unit_id,
-        side=each.code.side,
-        batch_id=None if issued is None else issued.batch_id,
+        unit_id=each.code.unit_id if issued is None else issued.home(each.code.unit_id),
+        side=each.code.side if issued is None else side_of(each, issued),
+        batch_id=None if issued is None else issued.home_batch_id or issued.batch_id,
         gtin=None if issued is None else issued.gtin,
         outcome=str(result.outcome),
         reason=result.reason,

@@ -218,14 +218,15 @@ class ScanService:
             issued = (await look_up(tx, [verified.position])).get(verified.position)
             if issued is None or issued.gtin is None or parsed.url_gtin not in (None, issued.gtin):
                 return forged
-            unit = await units.peek(tx, verified.unit_id)
+            unit_id = issued.home(verified.unit_id)
+            unit = await units.peek(tx, unit_id)
             shown = (await catalogue.shown(tx, [issued.gtin]))[issued.gtin]
             taken = await tx.execute(
-                text("SELECT 1 FROM claim WHERE unit_id = :unit AND state <> 'voided'"),
-                {"unit": verified.unit_id},
+                text("SELECT 1 FROM claim WHERE unit_id = ANY(CAST(:units AS bigint[])) AND state <> 'voided' LIMIT 1"),
+                {"units": [verified.unit_id, *([] if issued.mate_id is None else [issued.mate_id])]},
             )
             claimed = taken.scalar_one_or_none() is not None
-        self.counters.view(verified.unit_id, issued.brand_id)
+        self.counters.view(unit_id, issued.brand_id)
         chinese = language == "zh"
         first_at = None if unit is None else unit.first_scan_at
         province = self._province(None if unit is None else unit.first_province, language)
@@ -235,7 +236,7 @@ class ScanService:
             "seen": sentences.seen(scan_count, first_at, province, yours=False, language=language, other=False),
             "first": sentences.first(first_at, province, language),
         }
-        kind, key = _kind(issued, verified.side, scan_count, claimed=claimed)
+        kind, key = _kind(issued, issued.mate_side or verified.side, scan_count, claimed=claimed)
         return Look(
             kind=kind,
             message=sentences.tell(key, language, **values),
@@ -274,7 +275,7 @@ def _kind(issued: Issued, side: str, scan_count: int, *, claimed: bool) -> tuple
         return "inactive", "inactive"
     if claimed:
         return "claimed", "look.claimed"
-    if issued.paired and side == "outer":
+    if (issued.paired or issued.mate_side) and side == "outer":
         return "outer", "authentic.outer"
     return ("seen" if scan_count else "first"), "look"
 

@@ -119,6 +119,7 @@ def _rolls_and_runs() -> None:
         sa.Column("actor", sa.String(length=80), nullable=False),
         sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("withdrawn_by", sa.String(length=80), nullable=True),
+        sa.Column("key", sa.String(length=60), nullable=True),
         sa.CheckConstraint("kind IN ('good', 'waste', 'returned', 'missing')", name=op.f("ck_print_entry_kind")),
         sa.CheckConstraint("how IN ('codes', 'range', 'count')", name=op.f("ck_print_entry_how")),
         sa.CheckConstraint(
@@ -129,6 +130,9 @@ def _rolls_and_runs() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_print_entry")),
     )
     op.create_index("ix_print_entry_run_id", "print_entry", ["run_id", "id"])
+    op.create_index(
+        "uq_print_entry_key", "print_entry", ["run_id", "key"], unique=True, postgresql_where=sa.text("key IS NOT NULL")
+    )
 
 
 def _stations_and_captures() -> None:
@@ -138,6 +142,7 @@ def _stations_and_captures() -> None:
         sa.Column("brand_id", sa.BigInteger(), nullable=False),
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("may_switch", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         _at("made_at"),
         sa.Column("made_by", sa.String(length=80), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
