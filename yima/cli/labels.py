@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import anyio
 import click
 
-from codegen import batches, keys, readback, scheme
-from codegen.scheme import MalformedCode
+from codegen import batches
 from kernel import tasks
 from kernel.errors import InvalidInput
 from yima import labels as rendering
-from yima.cli.common import json_option, line, progress, run, say
+from yima.cli import reading
+from yima.cli.common import json_option, progress, run, say
 from yima.cli.switching import batch_option, first_option, last_option
 from yima.runtime import Runtime
 
@@ -81,39 +80,4 @@ async def _in_background(runtime: Runtime, job: rendering.Job, tell: Any) -> dic
         await anyio.sleep(POLL_S)
 
 
-@labels.command("readback")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@json_option
-def read_labels(*, files: tuple[Path, ...], as_json: bool) -> None:
-    """Decode PNG, JPEG and PDF files with ZBar and with ZXing and verify each code; one JSON object a symbol.
-
-    Exit code 1 if there is no symbol, or one that either decoder missed or that is no code of ours. The grade
-    is an indication from the picture, no certified grade.
-    """
-    del as_json  # it is always JSON
-
-    async def use(runtime: Runtime) -> tuple[int, bool]:
-        async with runtime.db.transaction() as tx:
-            ring = await keys.load_ring(tx, runtime.vault)
-        count, good = 0, True
-        for symbol in readback.read_files(files):
-            code, valid = None, False
-            try:
-                parsed = scheme.parse(symbol.text)
-            except MalformedCode:
-                parsed = None
-            if parsed is not None:
-                code, valid = parsed.symbols, ring.verify(parsed) is not None
-            count += 1
-            good &= valid and symbol.zbar and symbol.zxing
-            line({
-                "text": symbol.text, "code": code, "valid": valid, "zbar": symbol.zbar, "zxing": symbol.zxing,
-                "grade": symbol.grade, "source": symbol.source, "page": symbol.page,
-            })  # fmt: skip
-        return count, good
-
-    count, good = run(use)
-    if not count:
-        sys.stderr.write("No symbol was found.\n")
-    if not (count and good):
-        sys.exit(1)
+labels.add_command(reading.read_labels)
