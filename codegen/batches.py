@@ -101,7 +101,10 @@ async def order(
                 )
             return existing
     if key.next_unit + count > keys.UNITS_PER_KEY:
-        raise Unavailable(f"Key {key.id} has only {keys.UNITS_PER_KEY - key.next_unit:,} units left: rotate it.")
+        raise Unavailable(
+            f"Key {key.id} has only {keys.UNITS_PER_KEY - key.next_unit:,} units left, too few for this order: "
+            "`yima keys rotate --brand BRAND` makes the next one, and printed codes keep verifying."
+        )
     low = (key.id << 35) | (2 * key.next_unit)
     row = await tx.execute(
         text(f"""

@@ -374,10 +374,27 @@ class Ring(Mapping[int, Sealer]):
         Raises:
             ValueError: another key has the same id.
         """
+        return self.with_keys([key])
+
+    def with_keys(self, keys: Iterable[CodeKey]) -> Ring:
+        """Return a ring with `keys` besides those of this one; keys that are already in it change nothing.
+
+        Raises:
+            ValueError: another key has the same id.
+        """
         ring = Ring()
         ring._sealers.update(self._sealers)
-        if self._sealers.get(key.key_id) != Sealer(key):
-            ring._add(key)
+        for key in keys:
+            if key.key_id not in ring or ring[key.key_id] != Sealer(key):
+                ring._add(key)
+        return ring
+
+    def replaced(self, keys: Iterable[CodeKey], *, kept: Iterable[int]) -> Ring:
+        """Return a ring of `keys`, and of those of this one that are `kept` and not among them."""
+        ring = Ring(keys)
+        for key_id in kept:
+            if key_id not in ring and key_id in self._sealers:
+                ring._sealers[key_id] = self._sealers[key_id]
         return ring
 
     def verify(self, parsed: ParsedCode) -> VerifiedCode | None:

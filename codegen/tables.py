@@ -1,4 +1,4 @@
-"""Tables of codegen: keys, batches, ranges of state, downloads of code packages, layouts and templates."""
+"""Tables of codegen: keys, releases, batches, ranges of state, downloads of code packages, layouts, templates."""
 
 from __future__ import annotations
 
@@ -35,10 +35,30 @@ code_key = Table(
     # the next unit number (not serial) that a batch may take; a unit has two serials
     Column("next_unit", BigInteger, nullable=False, server_default="0"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # until two people have released it, no code of it is written; in development it releases itself
+    Column("released", Boolean, nullable=False, server_default="true"),
+    # grows with every change, so that all processes see one
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    Column("retired_at", DateTime(timezone=True)),
+    Column("revoked_at", DateTime(timezone=True)),
+    Column("leaked_at", DateTime(timezone=True)),
+    Column("reason", String(200)),
     CheckConstraint("id BETWEEN 0 AND 1023", name="id"),
     CheckConstraint("next_unit BETWEEN 0 AND 17179869184", name="next_unit"),
-    CheckConstraint("state IN ('active', 'retired')", name="state"),
+    CheckConstraint("state IN ('active', 'retired', 'revoked')", name="state"),
+    CheckConstraint("(revoked_at IS NOT NULL) = (state = 'revoked')", name="revoked"),
     Index("uq_code_key_active", "brand_id", unique=True, postgresql_where=text("state = 'active'")),
+)
+
+key_release = Table(
+    "key_release",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("key_id", SmallInteger, ForeignKey("code_key.id"), nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("key_id", "actor"),
 )
 
 batch = Table(
@@ -62,10 +82,16 @@ batch = Table(
     Column("ready_at", DateTime(timezone=True)),
     # the worker's task that writes the code package, where the console ordered it
     Column("package_task", PgUuid),
+    # its key leaked: units first scanned from this moment on are held for a person, or void where the brand says so
+    Column("leaked_at", DateTime(timezone=True)),
+    Column("leak_answer", String(4)),
+    # the batch in whose place this one was ordered, after a leak
+    Column("reissue_of", BigInteger, ForeignKey("batch.id"), unique=True),
     CheckConstraint("count BETWEEN 1 AND 1000000000", name="count"),
     CheckConstraint("form IN ('short', 'gs1')", name="form"),
     CheckConstraint("state IN ('ordered', 'ready', 'failed')", name="state"),
     CheckConstraint("upper(span) - lower(span) = 2 * count", name="span"),
+    CheckConstraint("(leaked_at IS NULL) = (leak_answer IS NULL) AND leak_answer IN ('hold', 'void')", name="leak"),
     UniqueConstraint("brand_id", "order_number"),
     ExcludeConstraint(("span", "&&"), name="ex_batch_span", using="gist"),
 )

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from codegen import base32, scheme
+from codegen import base32, keys, scheme
 from codegen.issued import Issued, look_up
-from codegen.scheme import CodeKey, Sealer
+from codegen.scheme import Sealer
 from insights import scan_search
 from insights.scan_search import ScanLine
 from kernel.crypto import Vault
@@ -176,11 +176,8 @@ def key_symbols(key_id: int) -> str:
 
 
 async def _sealer(tx: Tx, vault: Vault, brand_id: int, key_id: int) -> Sealer | None:
-    row = await tx.execute(
-        text("SELECT sealed FROM code_key WHERE id = :key AND brand_id = :brand"), {"key": key_id, "brand": brand_id}
-    )
-    sealed = row.scalar_one_or_none()
-    return None if sealed is None else Sealer(CodeKey(key_id, vault.open(sealed, f"code_key/{key_id}")))
+    key = await keys.find(tx, vault, key_id, brand_id=brand_id)
+    return None if key is None else Sealer(key)
 
 
 async def _claims(tx: Tx, brand_id: int, scan: ScanLine) -> list[ClaimSeen]:

@@ -18,6 +18,7 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Column, DateTime, LargeBinary, String, Table, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from kernel.custody import Custodian, Custody
 from kernel.db import Tx, metadata
 from kernel.errors import ConfigurationError
 
@@ -34,16 +35,29 @@ data_key = Table(
 
 
 class Vault:
-    """The master secrets of this installation.
+    """The master secrets of this installation, and the custody of its most precious keys.
 
     Args:
         masters: secrets of at least 16 bytes, the newest last.
+        custodians: further custodians besides these masters, the one that seals last; without any the masters do.
+        sealing: whether the last of `custodians` seals what is new, or only opens what it sealed before.
+        dual_control: whether a key made under the custody must be released by two people.
 
     Raises:
         ConfigurationError: none given, or one is too short.
     """
 
-    def __init__(self, masters: Sequence[str]) -> None:
+    name = "environment"
+    form = _VERSION
+
+    def __init__(
+        self,
+        masters: Sequence[str],
+        custodians: Sequence[Custodian] = (),
+        *,
+        sealing: bool = True,
+        dual_control: bool = False,
+    ) -> None:
         if not masters:
             raise ConfigurationError("YIMA_SECRET_KEYS is not set.")
         for place, master in enumerate(masters, 1):
@@ -52,6 +66,13 @@ class Vault:
         self._masters = [master.encode() for master in masters]
         self._sealing = {self._mark(master): AESGCM(_derive(master, "seal")) for master in self._masters}
         self._newest = self._mark(self._masters[-1])
+        ranked: list[Custodian] = [self, *custodians] if sealing else [*custodians, self]
+        self.custody = Custody(ranked[-1], ranked[:-1], dual_control=dual_control)
+
+    @property
+    def marks(self) -> Sequence[bytes]:
+        """Marks of the masters, the newest last."""
+        return list(self._sealing)
 
     def __repr__(self) -> str:
         return f"Vault({len(self._masters)} keys)"
@@ -112,3 +133,14 @@ async def load_data_key(tx: Tx, vault: Vault, purpose: str) -> bytes:
     await tx.execute(insert(data_key).values(purpose=purpose, sealed=sealed).on_conflict_do_nothing())
     stored = await tx.execute(select(data_key.c.sealed).where(data_key.c.purpose == purpose))
     return vault.open(stored.scalar_one(), f"data_key/{purpose}")
+
+
+async def reseal_data_keys(tx: Tx, vault: Vault) -> int:
+    """Seal data keys anew that are under an older master; returns how many were."""
+    query = select(data_key.c.purpose, data_key.c.sealed).order_by(data_key.c.purpose).with_for_update()
+    older = [row for row in await tx.execute(query) if bytes(row.sealed[1:5]) != vault.marks[-1]]
+    for purpose, sealed in older:
+        context = f"data_key/{purpose}"
+        fresh = vault.seal(vault.open(sealed, context), context)
+        await tx.execute(data_key.update().where(data_key.c.purpose == purpose).values(sealed=fresh))
+    return len(older)

@@ -5,12 +5,9 @@ A text that is no code of ours stops here: no statement, no lock, no I/O (DESIGN
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Literal, cast
 
 import msgspec
@@ -18,9 +15,9 @@ import structlog
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import text
 
-from codegen import keys, scheme
+from codegen import scheme
 from codegen.issued import Issued, look_up
-from codegen.scheme import MalformedCode, ParsedCode, Ring
+from codegen.scheme import MalformedCode, ParsedCode
 from kernel.crypto import BlindIndex, Vault
 from kernel.db import Database
 from kernel.errors import InvalidInput, YimaError
@@ -28,6 +25,7 @@ from scanapi import flow, sentences
 from scanapi.counters import Counters
 from scanapi.gate import Gate
 from scanapi.group import Answer, Scan
+from scanapi.live_keys import LiveRing
 from scanapi.sentences import Language
 from traceability import catalogue, units
 from traceability.coordinates import Location, NoLocation, parse_location
@@ -39,46 +37,6 @@ log = structlog.get_logger(__name__)
 
 DEVICE_CHARS_MAX = 200
 PAGE_TOKEN_LIFE_S = 300
-KEYS_REFRESH_S = 1.0
-
-
-class LiveRing:
-    """The ring of code keys, refreshed every second: a key made by another process is known within two."""
-
-    def __init__(self, db: Database, vault: Vault) -> None:
-        self._db = db
-        self._vault = vault
-        self._task: asyncio.Task[None] | None = None
-        self.ring = Ring()
-        self.refreshed_at = float("-inf")
-
-    async def start(self) -> None:
-        """Load all keys, then keep looking for new ones."""
-        await self.refresh()
-        self._task = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    async def refresh(self) -> None:
-        """Load keys that are new; keys never change and never go."""
-        async with self._db.transaction() as tx:
-            count = await tx.execute(text("SELECT count(*) FROM code_key"))
-            if count.scalar_one() != len(self.ring):
-                self.ring = await keys.load_ring(tx, self._vault, self.ring)
-        self.refreshed_at = time.monotonic()
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(KEYS_REFRESH_S)
-            try:
-                await self.refresh()
-            except Exception:  # known keys keep verifying while the database is away
-                log.exception("keys.unrefreshed")
 
 
 class ScanService:
@@ -127,7 +85,7 @@ class ScanService:
         except MalformedCode:
             self.counters.refuse("malformed", None, request.code, device)
             return self._unverified(request, Outcome.MALFORMED)
-        code = self.keys.ring.verify(parsed)
+        code = self.keys.verify(parsed)
         if code is None:
             self.counters.refuse("forged", parsed.key_id, request.code, device)
             return self._unverified(request, Outcome.FORGED)
@@ -210,7 +168,7 @@ class ScanService:
             parsed = scheme.parse(code)
         except MalformedCode:
             return Look("malformed", sentences.tell("malformed", language))
-        verified = self.keys.ring.verify(parsed)
+        verified = self.keys.verify(parsed)
         forged = Look("forged", sentences.tell("forged", language), code=parsed.symbols)
         if verified is None:
             return forged

@@ -33,6 +33,8 @@ class Permission(StrEnum):
     SEE_BATCHES = "see_batches"
     ORDER_CODES = "order_codes"  # order batches, take code packages
     SWITCH_CODES = "switch_codes"  # activate, freeze, void ranges
+    SEE_KEYS = "see_keys"  # code keys: states, use, what they cover; never a secret
+    MANAGE_KEYS = "manage_keys"  # rotate, release, retire, revoke, act on a leak
     SEE_DRAWS = "see_draws"
     EDIT_CAMPAIGNS = "edit_campaigns"  # earning rules, draws, held claims
     BLOCK_MEMBERS = "block_members"
@@ -63,7 +65,7 @@ GRANTS: Final[dict[Role, frozenset[Permission]]] = {
     ),
     Role.WAREHOUSE: frozenset({Permission.SEE_CATALOGUE, Permission.SEE_BATCHES, Permission.SWITCH_CODES}),
     Role.ANALYST: _SEE | {Permission.EXPORT},
-    Role.AUDITOR: _SEE | {Permission.SEE_MEMBERS, Permission.SEE_TRAIL, Permission.EXPORT},
+    Role.AUDITOR: _SEE | {Permission.SEE_MEMBERS, Permission.SEE_TRAIL, Permission.SEE_KEYS, Permission.EXPORT},
 }
 
 

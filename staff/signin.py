@@ -12,7 +12,7 @@ import hmac
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from itsdangerous import BadData
 from sqlalchemy import text
@@ -142,6 +142,27 @@ async def confirm_password(db: Database, *, staff_id: int, password: str) -> boo
         TooMany: too many failures; `retry_after_s` says how long to wait.
         Unavailable: too many passwords are being hashed.
     """
+    return await _confirm(db, None, None, staff_id=staff_id, password=password, otp="") is None
+
+
+async def confirm(
+    db: Database, vault: Vault, index: BlindIndex, *, staff_id: int, password: str, otp: str
+) -> Literal["password", "otp"] | None:
+    """Ask a person for the password again, and for a code where the second factor is on; failures count.
+
+    Returns:
+        What was wrong, or None; a code that was right is used up.
+
+    Raises:
+        TooMany: too many failures; `retry_after_s` says how long to wait.
+        Unavailable: too many passwords are being hashed.
+    """
+    return await _confirm(db, vault, index, staff_id=staff_id, password=password, otp=otp)
+
+
+async def _confirm(
+    db: Database, vault: Vault | None, index: BlindIndex | None, *, staff_id: int, password: str, otp: str
+) -> Literal["password", "otp"] | None:
     async with db.transaction() as tx:
         begun = await _reserve(tx, _Try(place=0, places_left=0, mark=b""), _OF_ID, staff_id)
     if begun.refused_for == "waiting":
@@ -157,12 +178,18 @@ async def confirm_password(db: Database, *, staff_id: int, password: str) -> boo
     except Unavailable:
         await _forgive(db, begun)
         raise
+    wrong: Literal["password", "otp"] | None = None if right else "password"
     async with db.transaction() as tx:
-        if right:
+        if right and vault is not None and index is not None:
+            row = await tx.execute(text("SELECT totp_at IS NOT NULL FROM staff WHERE id = :id"), {"id": staff_id})
+            if row.scalar_one() and await totp.accept(tx, vault, index, staff_id=staff_id, code=otp) is None:
+                wrong = "otp"
+        if wrong is None:
             await _release(tx, begun)
         else:
-            await _record_failure(tx, begun, begun.refused_for or "wrong_password", people.actor_of(staff_id))
-    return right
+            reason = begun.refused_for or f"wrong_{wrong}"
+            await _record_failure(tx, begun, reason, people.actor_of(staff_id))
+    return wrong
 
 
 def wait_s(failures: int) -> int:

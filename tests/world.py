@@ -14,6 +14,7 @@ import msgspec
 
 from campaigns import draws, earning
 from campaigns.rules import DrawRules, PrizeRule
+from codegen import keys, releases
 from kernel.clock import now
 from members import ledger, people
 from scanapi.service import ScanService
@@ -71,6 +72,7 @@ class World:
             opened.db, opened.vault, regions=regions(), addresses=IpLocator(None, regions()), index=opened.index
         )
         world = cls(opened, folder, brand, "", [], member_ids, service)
+        await world.release_key()
         world.batch, world.lines = await world.issue(200)
         await world.activate(world.batch)
         await service.start()
@@ -82,6 +84,15 @@ class World:
         manifest = await issue.issue(self.opened, issue.Order(self.brand.slug, gtin, count, out, **more), actor="test")
         await self.service.keys.refresh()
         return manifest.batch, out.read_text().splitlines()
+
+    async def release_key(self) -> int:
+        """The brand's active key, released by two people where that is asked for."""
+        async with self.opened.db.transaction() as tx:
+            key = await keys.lock_active(tx, self.opened.vault, brand_id=self.brand.id, actor="test")
+        for person in () if key.released else ("staff:1", "staff:2"):
+            async with self.opened.db.transaction() as tx:
+                await releases.release(tx, key_id=key.id, actor=person)
+        return key.id
 
     async def activate(self, batch: str, first: int | None = None, last: int | None = None) -> None:
         await switching.activate(self.opened, batch, first=first, last=last, actor="test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from codegen import batches, keys, packages
+from codegen.batches import Batch
 from codegen.outfiles import probe_writable
 from codegen.packages import Manifest
-from kernel.errors import InvalidInput
+from codegen.scheme import CodeKey
+from kernel.errors import Conflict, InvalidInput
 from traceability import catalogue
 from yima.runtime import Runtime
 from yima.settings import Settings
@@ -58,7 +61,8 @@ async def issue(
             order_number=order.order_number,
             actor=actor,
         )
-        key = await keys.load(tx, runtime.vault, batch.key_id)
+    # a transaction of its own: where the key is not released yet, the order stays
+    key = await _load_key(runtime, batch)
     try:
         manifest = await asyncio.to_thread(
             packages.write, order.out, batch, key, brand=brand.slug, on_progress=on_progress
@@ -70,6 +74,26 @@ async def issue(
     async with runtime.db.transaction() as tx:
         await batches.finish(tx, batch, sha256=manifest.sha256, actor=actor)
     return manifest
+
+
+async def _load_key(runtime: Runtime, batch: Batch) -> CodeKey:
+    """The batch's key, to write with.
+
+    Raises:
+        Conflict: it may not write yet, or not any more; the sentence says how the order goes on.
+    """
+    try:
+        async with runtime.db.transaction() as tx:
+            return await keys.load(tx, runtime.vault, batch.key_id)
+    except Conflict as error:
+        if error.details.get("reason") != "key_unreleased":
+            raise
+        number = batch.order_number
+        raise Conflict(
+            f"{error.message} It is batch {batch.name}, order {number!r}: after the release say the same again with "
+            f"`--order {shlex.quote(number)}`.",
+            reason="key_unreleased",
+        ) from error
 
 
 def packages_folder(settings: Settings) -> Path:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kernel import postgres
 from kernel.crypto import BlindIndex, Vault, load_data_key
+from kernel.custody import Custodian
 from kernel.db import Database
 from kernel.errors import ConfigurationError
 from yima import migrate
@@ -48,6 +49,25 @@ def database_url(settings: Settings, *, on_wait: Callable[[str], None] | None = 
         yield attachment.endpoint.url("asyncpg")
 
 
+def open_vault(settings: Settings) -> Vault:
+    """The master secrets, and the custody of code keys; a token is asked only when a key is wanted.
+
+    Raises:
+        ConfigurationError: a master is missing or too short.
+    """
+    custodians: list[Custodian] = []
+    if settings.pkcs11 is not None:
+        from kernel.pkcs11 import Token  # noqa: PLC0415 (slow to import, and seldom wanted)
+
+        custodians.append(Token(settings.pkcs11))
+    return Vault(
+        settings.secret_keys,
+        custodians,
+        sealing=settings.key_custody == "pkcs11",
+        dual_control=not settings.dev,
+    )
+
+
 @asynccontextmanager
 async def connect(
     settings: Settings, url: str, *, pool_size: int = 0, application: str, examining: bool = False
@@ -65,7 +85,7 @@ async def connect(
         ConfigurationError: the database cannot be reached, its schema does not suit this version, or, in production,
             it does not write through to its disk.
     """
-    vault = Vault(settings.secret_keys)
+    vault = open_vault(settings)
     db = Database(url, pool_size=pool_size, application=application)
     try:
         try:

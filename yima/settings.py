@@ -8,12 +8,14 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from codegen import links
+from kernel.custody import LABEL_CHARS_MAX, TokenSettings
 from kernel.errors import ConfigurationError, YimaError
 from yima import mail
 from yima.environment import Environment, Network
@@ -50,6 +52,8 @@ class Settings:
         backup_folder: where base backups and archived WAL can be looked at, or None.
         smtp_url: where e-mail is handed in, or None.
         mail_from: the sender of e-mail, or None.
+        key_custody: who seals new code keys: `environment` (the master secrets) or `pkcs11` (a token).
+        pkcs11: the token; also set while keys that it sealed are moved back to the environment.
     """
 
     env: str
@@ -73,6 +77,8 @@ class Settings:
     backup_folder: Path | None = None
     smtp_url: str | None = None
     mail_from: str | None = None
+    key_custody: str = "environment"
+    pkcs11: TokenSettings | None = None
 
     @property
     def dev(self) -> bool:
@@ -123,6 +129,8 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
     if sms_url and not sms_secret:
         problems.append("YIMA_SMS_SECRET is missing (YIMA_SMS_URL is set)")
     smtp_url, mail_from = _mail(get("YIMA_SMTP_URL"), get("YIMA_MAIL_FROM"), problems)
+    custody = given.choice("YIMA_KEY_CUSTODY", ("environment", "pkcs11"))
+    token = _token(given, needed=custody == "pkcs11")
     ip_data = get("YIMA_IP_DATA")
     database_url = _database_url(get("YIMA_DATABASE_URL"), problems)
     public_url = get("YIMA_PUBLIC_URL") or f"http://{_authority(bind)}"
@@ -154,7 +162,34 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
         backup_folder=None if backups is None else Path(backups),
         smtp_url=smtp_url,
         mail_from=mail_from,
+        key_custody=custody,
+        pkcs11=token,
     )
+
+
+_TOKEN_SETTINGS: Final = {
+    "YIMA_PKCS11_MODULE": "the vendor's library, such as /usr/lib/softhsm/libsofthsm2.so",
+    "YIMA_PKCS11_TOKEN": "the token's label",
+    "YIMA_PKCS11_PIN": "its user's PIN, or YIMA_PKCS11_PIN_FILE",
+    "YIMA_PKCS11_KEY": "labels of wrapping keys in it, the newest last",
+}
+
+
+def _token(given: Environment, *, needed: bool) -> TokenSettings | None:
+    """The token's four settings: all of them or none."""
+    values = {name: given.get(name) for name in _TOKEN_SETTINGS}
+    if not needed and not any(values.values()):
+        return None
+    missing = [name for name, value in values.items() if value is None]
+    why = "YIMA_KEY_CUSTODY is pkcs11" if needed else "the other settings of the token are set"
+    given.problems += [f"{name} is missing ({_TOKEN_SETTINGS[name]}; {why})" for name in missing]
+    if missing:
+        return None
+    module, token, pin, keys = (value or "" for value in values.values())
+    labels = tuple(filter(None, re.split(r"[,\s]+", keys)))
+    if len(labels) != len(set(labels)) or any(len(label) > LABEL_CHARS_MAX for label in labels):
+        given.problems.append(f"YIMA_PKCS11_KEY names a key twice, or one of more than {LABEL_CHARS_MAX} characters")
+    return TokenSettings(Path(module), token, pin, labels)
 
 
 def _database_url(text: str | None, problems: list[str]) -> str | None:

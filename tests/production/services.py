@@ -214,9 +214,9 @@ class Installation:
     def web(self, number: int) -> str:
         return f"http://127.0.0.1:{self.ports[number]}"
 
-    def command(self, *arguments: object, status: int = 0) -> Any:
+    def command(self, *arguments: object, status: int = 0, **more: Any) -> Any:
         """Run a command of the installation and read its JSON."""
-        done = self.home.run(*arguments, "--json", env=self.environment)
+        done = self.home.run(*arguments, "--json", env=self.environment, **more)
         assert done.status == status, (done.stdout, done.stderr)
         return json.loads(done.stdout)
 

@@ -99,3 +99,39 @@ def test_without_settings_nobody_is_trusted_and_only_this_machine_sees_figures(t
     assert set(found.metrics_networks) == {ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1")}
     assert not found.unsafe_database
     assert given(tmp_path, YIMA_UNSAFE_DATABASE=ACCEPT_LOSS).unsafe_database
+
+
+# --- custody of code keys -----------------------------------------------------------------------------------
+
+TOKEN = {
+    "YIMA_PKCS11_MODULE": "/usr/lib/softhsm/libsofthsm2.so", "YIMA_PKCS11_TOKEN": "yima",
+    "YIMA_PKCS11_PIN": "1234", "YIMA_PKCS11_KEY": "wrap-1, wrap-2",
+}  # fmt: skip
+
+
+def test_a_token_is_told_by_four_settings_and_its_pin_may_lie_in_a_file(tmp_path: Path) -> None:
+    without_pin = {name: value for name, value in TOKEN.items() if name != "YIMA_PKCS11_PIN"}
+    pin = write(tmp_path, b"1234\n")
+    found = given(tmp_path, YIMA_KEY_CUSTODY="pkcs11", YIMA_PKCS11_PIN_FILE=pin, **without_pin)
+    assert found.pkcs11 is not None
+    assert (found.key_custody, found.pkcs11.pin, found.pkcs11.keys) == ("pkcs11", "1234", ("wrap-1", "wrap-2"))
+    assert "1234" not in repr(found.pkcs11)
+
+
+def test_a_token_may_be_set_while_the_environment_seals(tmp_path: Path) -> None:
+    found = given(tmp_path, **TOKEN)
+    assert (found.key_custody, found.pkcs11 is None) == ("environment", False)
+    assert given(tmp_path).pkcs11 is None
+
+
+def test_all_missing_settings_of_a_token_are_named_at_once(tmp_path: Path) -> None:
+    said = refused(tmp_path, YIMA_KEY_CUSTODY="pkcs11")
+    assert all(f"{name} is missing" in said for name in TOKEN)
+    said = refused(tmp_path, YIMA_PKCS11_TOKEN="yima")
+    assert [f"{name} is missing" in said for name in TOKEN] == [True, False, True, True]
+    assert "YIMA_KEY_CUSTODY is environment or pkcs11" in refused(tmp_path, YIMA_KEY_CUSTODY="vault")
+
+
+@pytest.mark.parametrize("labels", ["a,a", "x" * 61])
+def test_a_wrapping_key_named_twice_or_too_long_is_refused(tmp_path: Path, labels: str) -> None:
+    assert "YIMA_PKCS11_KEY" in refused(tmp_path, **(TOKEN | {"YIMA_PKCS11_KEY": labels}))

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 import click
 
-from codegen import batches, keys
+from codegen import batches
 from traceability import catalogue
 from yima import issue
 from yima.cli import layouts, rolls, runs, switching, verifying
 from yima.cli.common import actor, json_option, load_settings, progress, remark, run, say
+from yima.cli.keys import rotate_key
 from yima.runtime import Runtime
 
 
@@ -49,21 +50,6 @@ def issue_codes(
     say(run(use), as_json=as_json)
 
 
-@codes.command("rotate")
-@click.option("--brand", "slug", required=True, help="The brand's slug.")
-@json_option
-def rotate_key(*, slug: str, as_json: bool) -> None:
-    """Make a new code key for the brand's future batches; printed codes keep verifying."""
-
-    async def use(runtime: Runtime) -> keys.KeyInfo:
-        async with runtime.db.transaction() as tx:
-            owner = await catalogue.brand(tx, slug)
-            return await keys.rotate(tx, runtime.vault, brand_id=owner.id, actor=actor())
-
-    made = run(use)
-    say({"brand": slug, "key_id": made.id}, as_json=as_json, text=f"{slug} makes new codes with key {made.id}.")
-
-
 @codes.command("batches")
 @click.option("--brand", "slug", required=True, help="The brand's slug.")
 @json_option
@@ -82,5 +68,12 @@ def list_batches(*, slug: str, as_json: bool) -> None:
     say(rows, as_json=as_json, text=text or "No batch yet: `yima codes issue`.")
 
 
-for _command in (*switching.COMMANDS, rolls.roll_group, runs.run_group, layouts.data_layouts, verifying.verify_codes):
+for _command in (
+    *switching.COMMANDS,
+    rolls.roll_group,
+    runs.run_group,
+    layouts.data_layouts,
+    verifying.verify_codes,
+    rotate_key,
+):
     codes.add_command(_command)

@@ -15,6 +15,7 @@ from yima.cli import (
     dealers,
     draws,
     gs1,
+    keys,
     labels,
     ledger,
     members,
@@ -39,7 +40,7 @@ def cli() -> None:
 
 for _command in (
     server.up, server.demo, server.migrate, server.doctor,
-    names.brand, names.product, rules.rule, codes.codes, gs1.gs1, labels.labels, members.members,
+    names.brand, names.product, rules.rule, codes.codes, keys.keys_group, gs1.gs1, labels.labels, members.members,
     dealers.dealer, dealers.pack, dealers.ship,
     staff.staff, trail.trail,
     claims.claims, draws.draw, ledger.ledger, rollups.rollups, bench.bench,
