@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 
@@ -15,6 +15,7 @@ from kernel import audit
 from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
 
+KEY_CHARS_MAX: Final = 60
 RUNS_MAX: Final = 10_000
 """Separate runs of lines in one entry."""
 
@@ -93,8 +94,19 @@ async def enter_lines(
     return Entered(entry_id, lineset.count(new), lineset.count(lines) - lineset.count(new))
 
 
-async def enter_count(tx: Tx, run: Run, *, kind: str, count: int, part_id: int | None = None, actor: str) -> Entered:
+async def enter_count(
+    tx: Tx, run: Run, *, kind: str, count: int, part_id: int | None = None, key: str | None = None, actor: str
+) -> Entered:
     """Say how many lines of a roll or range are of a kind, without saying which.
+
+    Args:
+        tx: the caller's transaction.
+        run: the run.
+        kind: one of `runs.KINDS`.
+        count: how many.
+        part_id: of which roll or range; may be left out where the run has one.
+        key: the client's; under the same one a count is taken once.
+        actor: who.
 
     Raises:
         InvalidInput: no such kind, a number below 1 or beyond what was issued, or no part where there are several.
@@ -103,6 +115,10 @@ async def enter_count(tx: Tx, run: Run, *, kind: str, count: int, part_id: int |
     _judge_kind(kind)
     run = await runs.lock(tx, run)
     part = _part(run, part_id)
+    if key is not None and (known := await _known(tx, run, key)) is not None:
+        if (known.kind, known.part_id, known.told) != (kind, part.id, count):
+            raise Conflict(f"The key {key!r} was used for another entry of run {run.name}.", run=run.name)
+        return Entered(known.id, 0, count)
     if not 1 <= count <= part.issued:
         raise InvalidInput(f"A count is 1 to {part.issued:,}, what {part.name} holds.", field="count")
     if count > part.off:
@@ -116,7 +132,7 @@ async def enter_count(tx: Tx, run: Run, *, kind: str, count: int, part_id: int |
         {"count": count, "id": part.id},
     )
     return Entered(
-        await _note(tx, run, kind=kind, how="count", lines=None, part=part, count=count, actor=actor), count, 0
+        await _note(tx, run, kind=kind, how="count", lines=None, part=part, count=count, actor=actor, key=key), count, 0
     )
 
 
@@ -200,13 +216,33 @@ def _part(run: Run, part_id: int | None) -> Part:
     return found
 
 
+async def _known(tx: Tx, run: Run, key: str) -> Any:  # noqa: ANN401 (a row)
+    if not 1 <= len(key) <= KEY_CHARS_MAX:
+        raise InvalidInput(f"The key of an entry has 1 to {KEY_CHARS_MAX} characters.", field="key")
+    row = await tx.execute(
+        text("SELECT id, kind, part_id, count AS told FROM print_entry WHERE run_id = :run AND key = :key"),
+        {"run": run.id, "key": key},
+    )
+    return row.one_or_none()
+
+
 async def _note(
-    tx: Tx, run: Run, *, kind: str, how: str, lines: Lines | None, part: Part | None, count: int, actor: str
+    tx: Tx,
+    run: Run,
+    *,
+    kind: str,
+    how: str,
+    lines: Lines | None,
+    part: Part | None,
+    count: int,
+    actor: str,
+    key: str | None = None,
 ) -> int:
     row = await tx.execute(
         text("""
-            INSERT INTO print_entry (brand_id, run_id, part_id, kind, how, lines, count, actor)
-            VALUES (:brand, :run, :part, :kind, :how, CAST(CAST(:lines AS text) AS int8multirange), :count, :actor)
+            INSERT INTO print_entry (brand_id, run_id, part_id, kind, how, lines, count, actor, key)
+            VALUES (:brand, :run, :part, :kind, :how, CAST(CAST(:lines AS text) AS int8multirange), :count, :actor,
+                :key)
             RETURNING id"""),
         {
             "brand": run.brand_id,
@@ -217,6 +253,7 @@ async def _note(
             "lines": None if lines is None else lineset.to_text(lines),
             "count": count,
             "actor": actor[: ranges.ACTOR_CHARS_MAX],
+            "key": key,
         },
     )
     return int(row.scalar_one())

@@ -28,7 +28,7 @@ from kernel.crypto import Vault
 from kernel.db import Database, Tx
 from kernel.errors import NotAuthenticated, YimaError
 from members.tokens import Tokens
-from scanapi import api, problems, settle
+from scanapi import api, line_api, problems, settle
 from scanapi.api import Deps
 from scanapi.sentences import Language
 from scanapi.service import ScanService
@@ -369,6 +369,7 @@ def make_litestar(settings: Settings, url: str, watched: Figures, spans: Spans |
     return Litestar(
         route_handlers=[
             *api.CONTROLLERS,
+            *line_api.CONTROLLERS,
             health,
             ready,
             *pages.routes(

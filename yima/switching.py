@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from codegen import batches, lineset, ranges
-from codegen.lineset import Lines
-from kernel import tasks
-from traceability import catalogue, selecting
+from codegen import batches
+from traceability import catalogue
+from traceability import switching as use
 from traceability.selecting import Wanted
+from traceability.switching import THAWED, Said, Switched
 from yima import broker
 from yima.runtime import Runtime
 
-THAWED = "thawed"
-"""What codes become whose freeze is lifted, beside the states of `ranges`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Switched:
-    """What was switched in one batch: the lines that were meant, and how many of their units changed."""
-
-    batch: str
-    lines: Lines
-    units: int
-    changed: int
+__all__ = ["THAWED", "Switched", "activate", "block", "switch"]
 
 
 async def switch(
@@ -47,24 +34,13 @@ async def switch(
         slug: the brand's; needed only where nothing names a batch.
         actor: who, for the audit trail.
     """
-    task_id = None
-    switched = []
     async with runtime.db.transaction() as tx:
         brand_id = (
             (await catalogue.brand(tx, slug)).id if slug else (await batches.get(tx, wanted.batch or "")).brand_id
         )
-        for chosen in await selecting.choose(tx, runtime.vault, wanted, brand_id=brand_id):
-            if state == THAWED:
-                changed = await ranges.thaw_lines(tx, chosen.batch, chosen.lines, meant=chosen.meant, actor=actor)
-            else:
-                given = await ranges.give(
-                    tx, chosen.batch, state=state, lines=chosen.lines, reason=reason, reason_code=reason_code,
-                    meant=chosen.meant, actor=actor,
-                )  # fmt: skip
-                changed = given.changed
-            switched.append(Switched(chosen.batch.name, chosen.lines, lineset.count(chosen.lines), changed))
-        if state in ("activated", THAWED):
-            task_id = await tasks.submit(tx, "settle_claims", {}, brand_id=brand_id)
+        switched, task_id = await use.switch(
+            tx, runtime.vault, wanted, Said(state, reason, reason_code), brand_id=brand_id, actor=actor
+        )
     if task_id is not None:
         await broker.wake(runtime, "yima.run", str(task_id))
     return switched

@@ -10,6 +10,7 @@ from kernel.errors import YimaError
 from yima import logs
 from yima.cli import (
     bench,
+    cartons,
     claims,
     codes,
     dealers,
@@ -41,7 +42,7 @@ def cli() -> None:
 for _command in (
     server.up, server.demo, server.migrate, server.doctor,
     names.brand, names.product, rules.rule, codes.codes, keys.keys_group, gs1.gs1, labels.labels, members.members,
-    dealers.dealer, dealers.pack, dealers.ship,
+    dealers.dealer, cartons.carton, dealers.pack, dealers.ship,
     staff.staff, trail.trail,
     claims.claims, draws.draw, ledger.ledger, rollups.rollups, bench.bench,
 ):  # fmt: skip
