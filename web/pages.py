@@ -19,6 +19,7 @@ from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 
 from kernel.errors import InvalidInput, NotAuthenticated, TooMany, YimaError
 from traceability.regions import Regions
+from traceability.scans import Look
 from web import claims, failures, livery, resolver, story, visits
 from web.assets import static_route
 from web.desk import Desk, open_desk
@@ -65,28 +66,30 @@ async def find(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
 @route(["/Q/{code:str}", "/q/{code:str}"], http_method=READ)
 async def landing(desk: GivenDesk, visit: GivenVisit, code: FromPath[str]) -> Response[bytes]:
     """The page behind a printed code, short form."""
-    return await _look(desk, visit, code, code)
+    look = await desk.ports.look(code, device=visit.device, language=visit.language)
+    return _landing_page(desk, visit, look, code)
 
 
-async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, str]) -> Response[bytes]:
-    """The page behind a GS1 Digital Link to a code; the GTIN goes with the code, to be judged with it.
+async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, str]) -> Response[bytes] | None:
+    """The page behind a GS1 Digital Link to a code, or None where its serial number has no form of a code.
 
-    A code that we did not issue is no page that there is: by a resolver's rules an error is never a 200.
+    The GTIN goes with the code, to be judged with it. A code that we did not issue is no page that there is: by a
+    resolver's rules an error is never a 200.
     """
-    return await _look(
-        desk, visit, f"https://{visit.host}{path}", path.rpartition("/")[2], switch=path, headers=headers
-    )
+    look = await desk.ports.look(f"https://{visit.host}{path}", device=visit.device, language=visit.language)
+    if look.kind == "malformed":
+        return None
+    status = 404 if look.kind == "forged" else 200
+    return _landing_page(desk, visit, look, path.rpartition("/")[2], status=status, headers=headers)
 
 
-async def _look(
-    desk: Desk, visit: Visit, text: str, typed: str, *, switch: str | None = None, headers: dict[str, str] | None = None
+def _landing_page(
+    desk: Desk, visit: Visit, look: Look, typed: str, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[bytes]:
-    look = await desk.ports.look(text, device=visit.device, language=visit.language)
     return desk.page(
         visit,
         "landing.html",
-        status=404 if headers is not None and look.kind in ("forged", "malformed") else 200,
-        switch=switch,
+        status=status,
         headers=headers,
         brand=look.brand_slug,
         look=look,

@@ -16,10 +16,9 @@ from litestar import Request, Response, route
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 
-from codegen import digital_link, scheme
+from codegen import digital_link
 from codegen.digital_link import DigitalLink, InvalidLink
 from codegen.gs1_ais import primary_keys
-from codegen.scheme import MalformedCode
 from traceability.link_types import DEFAULT, name_of
 from traceability.product_links import Resolved
 from web import linksets
@@ -37,8 +36,8 @@ CORS: Final = {
 METHODS: Final = [HttpMethod.GET, HttpMethod.HEAD, HttpMethod.OPTIONS]
 PATHS: Final = [path for key in primary_keys() for path in (f"/{key}", f"/{key}/{{rest:path}}")]
 
-Landing = Callable[[Desk, Visit, str, dict[str, str]], Awaitable[Response[bytes]]]
-"""Makes the consumer's page of a code: desk, visit, the path as it was asked for, further headers."""
+Landing = Callable[[Desk, Visit, str, dict[str, str]], Awaitable[Response[bytes] | None]]
+"""Makes the consumer's page of a code (desk, visit, the path as it was asked for, further headers), or None."""
 
 
 class Resolver:
@@ -73,19 +72,21 @@ class Resolver:
             link = digital_link.parse(f"{uri}?{query}" if query else uri)
         except InvalidLink as error:
             return self._refuse(visit, wish, 400, error.message, say("resolver.invalid", visit.language), error.reason)
-        if not wish.link_type and not wish.linkset_type and _is_code(uri):
-            return await self._landing(self._desk, visit, bare, CORS)
+        if not wish.link_type and not wish.linkset_type and link.path[-1].ai == "21":
+            page = await self._landing(self._desk, visit, bare, CORS)
+            if page is not None:
+                return page
         resolved = await self._find(link)
         if resolved is None:
             sentence = say("resolver.unknown", visit.language)
             return self._refuse(visit, wish, 404, "Nothing is known here of what this link names.", sentence, "unknown")
-        return self._answer(visit, wish, resolved, query, bare)
+        return self._answer(visit, wish, resolved, query)
 
     async def _find(self, link: DigitalLink) -> Resolved | None:
         """The product of a link; what is said of variant, lot and unit leads up to it."""
         return await self._desk.ports.resolve(link.key.value) if link.key.ai == "01" else None
 
-    def _answer(self, visit: Visit, wish: Wish, resolved: Resolved, query: str, path: str) -> Response[bytes]:
+    def _answer(self, visit: Visit, wish: Wish, resolved: Resolved, query: str) -> Response[bytes]:
         anchor = f"{self.root}/01/{resolved.shown.gtin}"
         headers = {
             **CORS,
@@ -102,7 +103,7 @@ class Resolver:
             return self._refuse(visit, wish, 404, why, sentence, "link_type")
         if chosen is None or self._is_circle(chosen.terms.href, visit):
             return self._desk.page(
-                visit, "product.html", brand=resolved.shown.brand_slug, switch=path, headers=headers,
+                visit, "product.html", brand=resolved.shown.brand_slug, headers=headers,
                 shown=resolved.shown, chinese=visit.language == "zh",
             )  # fmt: skip
         location = linksets.forward(chosen.terms.href, query)
@@ -151,15 +152,6 @@ def handlers(resolver: Resolver) -> list[HTTPRouteHandler]:
 def _may_ask() -> Response[bytes]:
     """What may be asked, and from where."""
     return Response(b"", status_code=204, media_type="text/plain", headers=CORS | {"Allow": "GET, HEAD, OPTIONS"})
-
-
-def _is_code(uri: str) -> bool:
-    """Whether a link ends in a text of the form of our codes; whether one of our keys made it is not asked here."""
-    try:
-        scheme.parse(uri)
-    except MalformedCode:
-        return False
-    return True
 
 
 def _parameter(request: Request[Any, Any, Any], name: str) -> str:

@@ -87,8 +87,9 @@ def read(request: Request[Any, Any, Any], ports: Ports, *, secure: bool) -> Visi
         device=device,
         member=ports.bearer(token) if token else None,
         brand_slug=brand_slug if _SLUG_FORM.fullmatch(brand_slug) else "",
-        # One slash: two would make the link to the other language lead to another host.
-        path="/" + quote(request.scope["path"].lstrip("/")),
+        # One slash: two would make the link to the other language lead to another host. As it was sent, because an
+        # encoded slash within a lot number separates nothing.
+        path="/" + quote(request.scope["raw_path"].partition(b"?")[0].lstrip(b"/"), safe="/%"),
         host=request.headers.get("host", ""),
         address=None if request.client is None else request.client.host,
         gzip=accepts_gzip(request),

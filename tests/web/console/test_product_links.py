@@ -6,12 +6,14 @@ import asyncio
 import re
 
 import pytest
+from playwright.async_api import Browser, expect
 from sqlalchemy import text
 
 from codegen import gs1
 from kernel.errors import InvalidInput
 from staff.access import Role
 from tests.web.console.conftest import Client, Console
+from tests.web.console.eyes import serious_problems
 from traceability import catalogue, product_links
 from traceability.product_links import Terms
 from web.console import guard
@@ -286,3 +288,35 @@ async def test_a_code_of_ours_keeps_its_page_beside_the_resolver(console: Consol
     assert (await visitor.get(f"/01/06901234567908/21/{code}")).status_code == 404
     assert (await visitor.get(f"/01/06901234567892/21/{code}?linkType=linkset")).status_code == 200
     assert guard.FORM_BYTES_MAX > product_links.HREF_CHARS_MAX
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+async def test_links_are_edited_in_a_browser_of_any_size(console: Console, chromium: Browser, size: tuple[int, int]):
+    gtin = await fresh_product(console)
+    context = await console.browser(chromium, Role.OWNER, viewport={"width": size[0], "height": size[1]})
+    page = await context.new_page()
+    path = console.path(f"/products/{gtin}/links")
+    await page.goto(path)
+    assert await serious_problems(page) == []
+    await page.get_by_role("link", name="Add a link").first.click()
+    await page.get_by_label("Address", exact=True).fill("https://brand.example/" + "long-path/" * 12)
+    await page.get_by_label("Chinese title").fill("商品页")
+    await page.get_by_label("English title").fill("Product page")
+    assert await serious_problems(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("The link is added.")).to_be_visible()
+    assert await serious_problems(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    await page.goto(f"{path}/new")
+    await page.get_by_label("Address", exact=True).fill("https://me@brand.example/")
+    await page.get_by_label("Chinese title").fill("页")
+    await page.get_by_label("English title").fill("Page")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("The address has no plain host")).to_be_visible()
+    assert await serious_problems(page) == []
+    for consumer in (f"/01/{await fresh_product(console)}", "/01/09520123456788", "/01/123"):
+        await page.goto(consumer)
+        assert await serious_problems(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]

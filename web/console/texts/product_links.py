@@ -29,6 +29,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "links.title_zh": ("中文标题", "Chinese title"),
     "links.title_en": ("英文标题", "English title"),
+    "links.language": ("语言", "Language"),
     "links.hreflang": ("内容的语言", "Language of the content"),
     "links.hreflang.hint": (
         "例如 zh、en 或 en-GB；不限语言时留空。同类链接按读者的语言选择。",
