@@ -19,7 +19,8 @@ from qrcode.main import QRCode
 from qrcode.util import MODE_ALPHA_NUM, QRData
 from reportlab.pdfgen.canvas import Canvas
 
-from codegen.sheets import A4_80, write_pdf
+from codegen.sheets import write_pdf
+from codegen.stationery import A4_80
 from codegen.symbols import FIXED_MASK, Bytes, SymbolFactory
 from kernel.errors import ConfigurationError
 
@@ -151,7 +152,7 @@ def _reportlab_labels_per_second(texts: list[str], times: int) -> float:
 
 
 def _draw_reportlab(canvas: Any, text: str, cell: int) -> None:  # noqa: ANN401  # the library has no types
-    left, top = A4_80.cell_origin_mm(cell)
+    left, top = A4_80.label_origin_mm(cell)
     modules = _draw_qrcode(text, FIXED_MASK)
     canvas.saveState()
     canvas.scale(72 / 25.4, 72 / 25.4)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from reportlab.pdfbase.ttfonts import TTFontFile
 
+from codegen.outlines import Glyph
 from kernel.errors import InvalidInput
 
 POINTS_PER_MM: Final = 72 / 25.4
@@ -60,13 +61,6 @@ class PdfWriter:
         head = b"<</Length %d/Filter/FlateDecode%b>>" % (len(packed), entries)
         return self.add(head + b"\nstream\n" + packed + b"\nendstream")
 
-    def add_mask(self, bitmap: NDArray[np.uint8]) -> int:
-        """Write a picture whose ones are painted in the current colour (§8.9.6.2) and return its number."""
-        height, width = bitmap.shape
-        entries = b"/Type/XObject/Subtype/Image/ImageMask true/BitsPerComponent 1/Decode[1 0]"
-        size = b"/Width %d/Height %d" % (width, height)
-        return self.add_stream(np.packbits(bitmap, axis=1).tobytes(), entries + size)
-
     def add_ascii_font(self, font: TTFontFile) -> int:
         """Embed the ASCII part of a TrueType font, so that a string's bytes are its characters (§9.6.3).
 
@@ -83,29 +77,46 @@ class PdfWriter:
             b"/CapHeight %d/StemV %d/FontFile2 %d 0 R>>"
             % (name, _numbers(font.bbox), font.ascent, font.descent, font.capHeight, font.stemV, stream)
         )
-        unicode = self.add_stream(_ASCII_TO_UNICODE)
+        unicode = self.add_stream(_TO_UNICODE % (b"<00> <7F>", _ASCII_RANGE))
         return self.add(
             b"<</Type/Font/Subtype/TrueType/BaseFont/%b/FirstChar 0/LastChar 127/Widths[%b]"
             b"/FontDescriptor %d 0 R/ToUnicode %d 0 R>>" % (name, _numbers(widths), descriptor, unicode)
         )
 
-    def add_viewer_font(self) -> int:
-        """Name the Song type that viewers with Chinese support supply themselves (§9.7.5.2); none embedded.
+    def add_outline_font(self, glyphs: Mapping[str, Glyph]) -> int:
+        """Embed letters as a font of drawings (Type 3, §9.6.5); see `outline_bytes` for its strings.
 
-        Strings are UTF-16, big-endian.
+        Args:
+            glyphs: at most 255, by character.
+
+        Returns:
+            The number of the font's object.
         """
-        descriptor = self.add(
-            b"<</Type/FontDescriptor/FontName/STSong-Light/Flags 6/FontBBox[-25 -254 1000 880]/ItalicAngle 0"
-            b"/Ascent 880/Descent -120/CapHeight 880/StemV 93>>"
-        )
-        child = self.add(
-            b"<</Type/Font/Subtype/CIDFontType0/BaseFont/STSong-Light/DW 1000/W[1 95 500]"
-            b"/CIDSystemInfo<</Registry(Adobe)/Ordering(GB1)/Supplement 4>>/FontDescriptor %d 0 R>>" % descriptor
-        )
+        drawings, widths, unicode = [], [], []
+        for number, (character, glyph) in enumerate(sorted(glyphs.items()), start=1):
+            drawing = self.add_stream(_drawing(glyph))
+            drawings.append(b"/g%d %d 0 R" % (number, drawing))
+            widths.append(glyph.advance)
+            unicode.append(b"<%02X> <%b>\n" % (number, character.encode("utf-16-be").hex().encode()))
+        entries = [b"%d beginbfchar\n%bendbfchar\n" % (len(part), b"".join(part)) for part in _hundreds(unicode)]
+        names = b"".join(b"/g%d" % number for number in range(1, len(widths) + 1))
+        table = self.add_stream(_TO_UNICODE % (b"<00> <FF>", b"".join(entries)))
         return self.add(
-            b"<</Type/Font/Subtype/Type0/BaseFont/STSong-Light-UniGB-UCS2-H/Encoding/UniGB-UCS2-H"
-            b"/DescendantFonts[%d 0 R]>>" % child
+            b"<</Type/Font/Subtype/Type3/Name/YimaOutlines/FontBBox[0 0 0 0]/FontMatrix[.001 0 0 .001 0 0]"
+            b"/CharProcs<<%b>>/Encoding<</Type/Encoding/Differences[1%b]>>/FirstChar 1/LastChar %d/Widths[%b]"
+            b"/Resources<<>>/ToUnicode %d 0 R>>" % (b"".join(drawings), names, len(widths), _numbers(widths), table)
         )
+
+    def add_picture(self, pixels: NDArray[np.uint8]) -> int:
+        """Write a picture in red, green and blue, shape (height, width, 3), and return its number (§8.9.5)."""
+        height, width, _ = pixels.shape
+        entries = b"/Type/XObject/Subtype/Image/ColorSpace/DeviceRGB/BitsPerComponent 8/Width %d/Height %d"
+        return self.add_stream(np.ascontiguousarray(pixels).tobytes(), entries % (width, height))
+
+    def add_form(self, content: bytes, resources: bytes, size_pt: tuple[float, float]) -> int:
+        """Write a drawing to be used many times (§8.10) and return its number."""
+        entries = b"/Type/XObject/Subtype/Form/BBox[0 0 %b]/Resources<<%b>>" % (_numbers(size_pt), resources)
+        return self.add_stream(content, entries)
 
     def add_page(self, content: bytes, *, resources: int, size_pt: tuple[float, float]) -> None:
         """Write one page.
@@ -173,11 +184,34 @@ def _references(numbers: Sequence[int]) -> bytes:
     return b" ".join(b"%d 0 R" % n for n in numbers)
 
 
-_ASCII_TO_UNICODE: Final = (
+def outline_bytes(text: str, glyphs: Mapping[str, Glyph]) -> bytes:
+    """A text as a string of the font that `PdfWriter.add_outline_font` made of these letters."""
+    numbers = {character: number for number, character in enumerate(sorted(glyphs), start=1)}
+    return b"<%b>" % bytes(numbers[character] for character in text).hex().encode()
+
+
+def _drawing(glyph: Glyph) -> bytes:
+    """A letter's drawing: its width and bounds, then its shape (§9.6.5, table 113)."""
+    xs = [value for _, points in glyph.segments for value in points[0::2]] or [0]
+    ys = [value for _, points in glyph.segments for value in points[1::2]] or [0]
+    operators = {"M": b"m", "L": b"l", "C": b"c", "Z": b"h"}
+    shape = b"\n".join(
+        b"%b %b" % (b" ".join(b"%d" % value for value in points), operators[kind]) for kind, points in glyph.segments
+    )
+    head = b"%d 0 %d %d %d %d d1\n" % (glyph.advance, min(xs), min(ys), max(xs), max(ys))
+    return head + (shape + b"\nf" if shape else b"")
+
+
+def _hundreds(entries: list[bytes]) -> list[list[bytes]]:
+    """Parts of at most a hundred, as a character map wants them (Adobe technical note 5014)."""
+    return [entries[start : start + 100] for start in range(0, len(entries), 100)]
+
+
+_ASCII_RANGE: Final = b"1 beginbfrange <20> <7E> <0020> endbfrange\n"
+_TO_UNICODE: Final = (
     b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap\n"
     b"/CIDSystemInfo <</Registry (Adobe) /Ordering (UCS) /Supplement 0>> def\n"
     b"/CMapName /Adobe-Identity-UCS def /CMapType 2 def\n"
-    b"1 begincodespacerange <00> <7F> endcodespacerange\n"
-    b"1 beginbfrange <20> <7E> <0020> endbfrange\n"
+    b"1 begincodespacerange %b endcodespacerange\n%b"
     b"endcmap CMapName currentdict /CMap defineresource pop end end\n"
 )

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from codegen import lettering
+from codegen import labels, lettering
 from codegen.outfiles import PrintReport, replacing
 from codegen.symbols import QUIET_ZONE_MODULES, Bytes, SymbolFactory
 from kernel.errors import InvalidInput
@@ -91,7 +91,7 @@ def write_png(
     font = ImageFont.load_default(letter * 3 / 4)
     for index, code in enumerate(gathered):
         top, left = index // across * cell[1], index % across * cell[0]
-        lines = lettering.code_lines(code.tobytes().decode("ascii"), first_number + index)
+        lines = code_lines(code.tobytes().decode("ascii"), first_number + index)
         for row, line in enumerate(lines, start=1):
             pen.text((left + side / 2, top + side + row * letter), line, fill=0, font=font, anchor="ma")
     with replacing(path) as file:
@@ -141,7 +141,7 @@ def write_svg(
     parts = [head]
     for index, (code, symbol) in enumerate(zip(gathered, factory.render(gathered), strict=True)):
         top, left = index // across * cell[1], index % across * cell[0]
-        lines = lettering.code_lines(code.tobytes().decode("ascii"), first_number + index)
+        lines = code_lines(code.tobytes().decode("ascii"), first_number + index)
         parts.append(f'<g transform="translate({left} {top})">\n<path d="{_path(symbol)}"/>\n')
         for row, line in enumerate([title, *lines], start=1):
             base = side + row * _LETTER_MODULES - 1
@@ -152,6 +152,12 @@ def write_svg(
         file.write("".join(parts).encode())
     said = "sans serif, which the viewer must supply" if title else "no name"
     return PrintReport(labels=len(gathered), pages=1, lettering=said)
+
+
+def code_lines(code: str, label_number: int) -> tuple[str, str]:
+    """The two lines under a symbol: half of the code; the other half and the label's number."""
+    gaps = labels.code_gaps(code, label_number, "")
+    return gaps["code_first"], f"{gaps['code_last']}  #{label_number}"
 
 
 def _gather(batches: Iterable[Bytes], factory: SymbolFactory) -> Bytes:

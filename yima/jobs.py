@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from codegen import batches
@@ -23,14 +22,7 @@ def functions(runtime: Runtime) -> Mapping[str, TaskFunction]:
         args = attempt.args
         async with runtime.db.transaction() as tx:
             batch = await batches.get(tx, args["batch"])
-        job = labels.Job(
-            batch=batch,
-            first=args["first"],
-            last=args["last"],
-            format=args["format"],
-            mask=args["mask"],
-            out=Path(args["out"]),
-        )
+        job = labels.job_of(batch, args)
         return await labels.render(runtime, job, progress=attempt.progress)
 
     async def write_package(attempt: Attempt) -> dict[str, Any]:

@@ -1,119 +1,158 @@
 from __future__ import annotations
 
-import re
+import dataclasses
 
 import numpy as np
 import pytest
 import zxingcpp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from pyzbar import pyzbar
 
-from codegen import lettering, zpl
+from codegen import samples, tspl, zpl
+from codegen.labelruns import LabelRun
+from codegen.labels import LabelTemplate
+from codegen.stationery import BUILT_IN, ROLL_30X40
 from codegen.symbols import SymbolFactory
-from codegen.zpl import LabelStock, write_zpl
+from codegen.tspl import write_tspl
+from codegen.zpl import write_zpl
 from kernel.errors import InvalidInput
+from tests.codegen import printers
 
-CROCKFORD = np.frombuffer(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ", np.uint8)
 FACTORY = SymbolFactory("HTTPS://YIMA.EXAMPLE/Q/", mask=4)
-BQ = re.compile(r"\^FO(\d+),(\d+)\^BQN,2,(\d+),([LMQH])(?:,([0-7]))?\^FD([LMQH])M,A([^^]*)\^FS")
+FACTS = {"product": "花雕酒", "gtin": "06901234567892", "lot": "L^1~_2"}
 
 
-def some_codes(count: int, seed: int = 1) -> np.ndarray:
-    return np.random.default_rng(seed).choice(CROCKFORD, (count, 20))
+def run_of(template: LabelTemplate = ROLL_30X40, factory: SymbolFactory = FACTORY, **more) -> LabelRun:
+    return LabelRun(factory, template, more.pop("facts", FACTS), **more)
 
 
-def written(path, **options) -> list[str]:
-    write_zpl(path, **options)
-    formats = re.findall(r"\^XA.*?\^XZ\n", path.read_text(), re.DOTALL)
-    assert "".join(formats) == path.read_text()
-    return formats
+def printed(tmp_path, language: str, run: LabelRun, codes, dpi: int, **more) -> list[printers.Paper]:
+    path = tmp_path / f"a.{language}"
+    if language == "zpl":
+        report = write_zpl(path, run, codes, dpi=dpi, **more)
+        papers = printers.print_zpl(path.read_text())
+    else:
+        report = write_tspl(path, run, codes, dpi=dpi, **more)
+        papers = printers.print_tspl(path.read_bytes(), dpi)
+    assert report.labels == report.pages == len(papers)
+    return papers
 
 
-def printed(label: str) -> np.ndarray:
-    """What a printer makes of the symbol and graphic of one format, at the declared size."""
-    width, height = (int(re.search(rf"\^{name}(\d+)", label)[1]) for name in ("PW", "LL"))
-    paper = np.full((height, width), 255, np.uint8)
-    x, y, dots, level, mask, again, text = BQ.search(label).groups()
-    assert level == again
-    prefix, last = text[:-1], text[-1:]
-    factory = SymbolFactory(prefix, 1, level, int(mask) if mask else None)
-    modules = factory.render(np.frombuffer(last.encode(), np.uint8).reshape(1, 1))[0]
-    symbol = modules.repeat(int(dots), axis=0).repeat(int(dots), axis=1)
-    area = paper[int(y) : int(y) + len(symbol), int(x) : int(x) + len(symbol)]
-    assert area.shape == symbol.shape
-    area[symbol == 1] = 0
-    graphic = re.search(r"\^FO(\d+),(\d+)\^GFA,(\d+),(\d+),(\d+),([0-9A-F]+)\^FS", label)
-    if graphic:
-        left, top, total, count, row_bytes = (int(n) for n in graphic.groups()[:5])
-        data = np.frombuffer(bytes.fromhex(graphic[6]), np.uint8)
-        assert total == count == len(data)
-        bits = np.unpackbits(data.reshape(-1, row_bytes), axis=1)
-        bits = bits[:, : width - left]
-        paper[top : top + len(bits), left : left + bits.shape[1]][bits == 1] = 0
-    return paper
+def require_read(paper: printers.Paper, texts: list[str]) -> None:
+    """Both decoders read exactly these symbols."""
+    picture = np.pad(paper.picture, 20, constant_values=255)
+    assert sorted(found.text for found in zxingcpp.read_barcodes(picture)) == sorted(texts)
+    assert sorted(found.data.decode() for found in pyzbar.decode(picture)) == sorted(texts)
 
 
+@pytest.mark.parametrize("language", ["zpl", "tspl"])
 @pytest.mark.parametrize("mask", [4, None])
-@pytest.mark.parametrize("stock", [LabelStock(), LabelStock(dpi=203), LabelStock(20, 30, 600, 2.0)])
-def test_each_code_is_one_format_whose_symbol_both_decoders_read(tmp_path, stock, mask):
-    codes = some_codes(3)
+@pytest.mark.parametrize("dpi", [203, 300])
+@pytest.mark.parametrize("name", ["roll-30x40", "roll-30x20", "roll-50x30", "roll-pair-60x40"])
+def test_the_printers_own_symbols_say_the_codes_where_the_template_has_them(tmp_path, language, mask, dpi, name):
+    template = BUILT_IN[name]
     factory = SymbolFactory("HTTP://127.0.0.1:8000/Q/", mask=mask)
-    labels = written(tmp_path / "a.zpl", codes=[codes[:2], codes[2:]], factory=factory, stock=stock, title="花雕酒")
-    assert len(labels) == 3
-    for label, code in zip(labels, codes, strict=True):
-        picture = printed(label)
-        assert [found.text for found in zxingcpp.read_barcodes(picture)] == [factory.text(code)]
-        assert [found.data.decode() for found in pyzbar.decode(picture)] == [factory.text(code)]
+    codes = samples.codes(3, sides=template.parts)
+    run = run_of(template, factory)
+    papers = printed(tmp_path, language, run, [codes[:2], codes[2:]], dpi)
+    arrangement = run.arrange(dpi)
+    for paper, code in zip(papers, codes, strict=True):
+        texts = [factory.text(each) for each in code.reshape(-1, 20)]
+        assert [text for *_, text in paper.symbols] == texts
+        require_read(paper, texts)
+        for x, y, dots, _ in paper.symbols:
+            assert dots == arrangement.module_dots
+            side, quiet = factory.size * dots, 4 * dots
+            around = paper.ink[max(y - quiet, 0) : y + side + quiet, max(x - quiet, 0) : x + side + quiet].copy()
+            around[min(y, quiet) : min(y, quiet) + side, min(x, quiet) : min(x, quiet) + side] = False
+            assert not around.any(), "something stands in the quiet zone"
+
+
+@pytest.mark.parametrize("language", ["zpl", "tspl"])
+@pytest.mark.parametrize(("name", "dpi"), [("roll-30x40", 203), ("roll-50x30", 300), ("roll-pair-60x40", 600)])
+def test_graphics_are_bit_for_bit_the_symbols_of_the_factory(tmp_path, language, name, dpi):
+    template = BUILT_IN[name]
+    codes = samples.codes(2, sides=template.parts)
+    run = run_of(template)
+    papers = printed(tmp_path, language, run, [codes], dpi, graphic=True)
+    arrangement = run.arrange(dpi)
+    x, y = (round(place / 25.4 * dpi) for place in arrangement.symbol_mm[:2])
+    for paper, code in zip(papers, codes, strict=True):
+        assert not paper.symbols
+        require_read(paper, [FACTORY.text(each) for each in code.reshape(-1, 20)])
+        symbol = FACTORY.render(code.reshape(-1, 20)[:1])[0].repeat(arrangement.module_dots, 0)
+        symbol = symbol.repeat(arrangement.module_dots, 1)
+        np.testing.assert_array_equal(paper.ink[y : y + len(symbol), x : x + len(symbol)], symbol == 1)
 
 
 def test_field_data_asks_for_alphanumeric_mode_at_the_level_and_mask(tmp_path):
     codes = np.frombuffer(b"ABCDEFGHJKMNPQRSTVWX", np.uint8).reshape(1, 20)
-    (label,) = written(tmp_path / "a.zpl", codes=[codes], factory=FACTORY, first_number=42)
-    assert ",M,4^FDMM,AHTTPS://YIMA.EXAMPLE/Q/ABCDEFGHJKMNPQRSTVWX^FS" in label
-    assert re.findall(r"\^A0N,\d+\^FD([^^]*)\^FS", label) == ["ABCD EFGH JKMN", "PQRS TVWX  #42"]
+    (paper,) = printed(tmp_path, "zpl", run_of(first_number=42), [codes], 300)
+    assert ",M,4^FDMM,AHTTPS://YIMA.EXAMPLE/Q/ABCDEFGHJKMNPQRSTVWX^FS" in (tmp_path / "a.zpl").read_text()
+    assert [text for *_, text in paper.lines] == ["ABCD EFGH JKMN", "PQRS TVWX  #42"]
+    (paper,) = printed(tmp_path, "tspl", run_of(first_number=42), [codes], 203)
+    assert b',M,0,M2,S4,"AHTTPS://YIMA.EXAMPLE/Q/ABCDEFGHJKMNPQRSTVWX"\r\n' in (tmp_path / "a.tspl").read_bytes()
+    assert [text for *_, text in paper.lines] == ["ABCD EFGH JKMN", "PQRS TVWX  #42"]
 
 
-def test_symbol_quiet_zone_and_text_lie_on_the_label(tmp_path):
-    stock = LabelStock(width_mm=25, height_mm=36, dpi=203)
-    (label,) = written(tmp_path / "a.zpl", codes=[some_codes(1)], factory=FACTORY, stock=stock)
-    x, y, dots = (int(n) for n in BQ.search(label).groups()[:3])
-    assert min(x, y) >= 4 * dots
-    assert x + (29 + 4) * dots <= stock.dots(25)
-    tops = [int(top) for top in re.findall(r"\^FO0,(\d+)", label)]
-    assert tops[0] >= y + (29 + 4) * dots
-    assert tops[-1] + stock.dots(stock.letter_mm) <= stock.dots(36)
+def test_room_is_left_below_the_symbol_for_firmware_that_sets_it_lower(tmp_path):
+    (paper,) = printed(tmp_path, "zpl", run_of(facts={}), [samples.codes(1)], 300)
+    ((_, y, dots, _),) = paper.symbols
+    assert min(top for _, top, _, _ in paper.lines) >= y + (29 + 4) * dots + 8
+
+
+def test_a_lot_with_commands_in_it_cannot_break_the_format(tmp_path):
+    template = dataclasses.replace(ROLL_30X40, lines=("{code_first}", "LOT {lot} #{line}"))
+    (paper,) = printed(tmp_path, "zpl", run_of(template), [samples.codes(1)], 300)
+    assert paper.lines[1][3] == "LOT L^1~_2 #1"
+    quoted = run_of(template, facts={"lot": '1" PRINT 9,9'})
+    for write in (write_zpl, write_tspl):
+        with pytest.raises(InvalidInput, match="not plain ASCII"):
+            write(tmp_path / "b", quoted, [samples.codes(1)], dpi=203)
 
 
 def test_a_name_is_a_graphic_so_that_the_printer_needs_no_font(tmp_path):
-    codes = some_codes(1)
-    (label,) = written(tmp_path / "a.zpl", codes=[codes], factory=FACTORY, title="花雕酒")
-    (bare,) = written(tmp_path / "b.zpl", codes=[codes], factory=FACTORY)
-    assert "花" not in label
-    ink = (printed(label) == 0) & (printed(bare) == 255)
-    assert 200 < ink.sum() < 2000
+    for language in ("zpl", "tspl"):
+        codes = [samples.codes(1)]
+        (paper,) = printed(tmp_path, language, run_of(), codes, 300)
+        (bare,) = printed(tmp_path, language, run_of(facts={}), codes, 300)
+        assert 200 < paper.ink.sum() - bare.ink.sum() < 3000
 
 
-def test_without_a_font_the_name_is_text_that_cannot_break_the_format(tmp_path, monkeypatch):
-    monkeypatch.setattr(lettering, "_font_files", lambda: ())
-    report = write_zpl(tmp_path / "a.zpl", codes=[some_codes(1)], factory=FACTORY, title="花^XZ~_")
-    assert report.lettering.startswith("the printer's own font")
-    assert "^FH^FD花_5EXZ_7E_5F^FS" in (tmp_path / "a.zpl").read_text()
+@settings(max_examples=60)
+@given(rows=arrays.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 70)),
+                          elements=st.sampled_from([0, 0, 0, 255, 255, 0x0F, 0xA5])))  # fmt: skip
+def test_compressed_graphics_unfold_to_the_same_dots(rows):
+    packed = zpl.compress(rows)
+    assert printers.inflate(packed, rows.shape[1]) == [row.tobytes().hex().upper() for row in rows]
 
 
-@pytest.mark.parametrize(
-    "stock",
-    [LabelStock(8, 40), LabelStock(30, 15), LabelStock(dpi=72), LabelStock(0, 40), LabelStock(letter_mm=0)],
-)
-def test_labels_too_small_for_the_symbol_are_refused(tmp_path, stock):
-    with pytest.raises(InvalidInput):
-        write_zpl(tmp_path / "a.zpl", codes=[some_codes(1)], factory=FACTORY, stock=stock)
+def test_a_large_graphic_is_sent_in_bands(tmp_path):
+    template = LabelTemplate("big", page_mm=(100, 150), label_mm=(100, 150), grid=(1, 1), margin_mm=(0, 0),
+                             symbol_mm=78)  # fmt: skip
+    wide = dataclasses.replace(template, lines=(*template.lines, "G" * 60), letter_mm=4)
+    (paper,) = printed(tmp_path, "zpl", run_of(wide), [samples.codes(1)], 600, graphic=True)
+    assert (tmp_path / "a.zpl").read_text().count("^GFA") > 1
+    require_read(paper, [FACTORY.text(samples.codes(1)[0])])
+
+
+@pytest.mark.parametrize("write", [write_zpl, write_tspl])
+def test_modules_wider_than_the_printer_makes_are_refused_and_fit_a_graphic(tmp_path, write):
+    with pytest.raises(InvalidInput, match="at most 10 dots itself, and the template wants 17"):
+        write(tmp_path / "a", run_of(), [samples.codes(1)], dpi=600)
     assert list(tmp_path.iterdir()) == []
+    assert write(tmp_path / "a", run_of(), [samples.codes(1)], dpi=600, graphic=True).labels == 1
 
 
-def test_bad_codes_empty_ranges_and_too_many_labels_leave_no_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("write", [write_zpl, write_tspl])
+def test_bad_codes_empty_ranges_and_too_many_labels_leave_no_file(tmp_path, monkeypatch, write):
     monkeypatch.setattr(zpl, "LABELS_PER_FILE_MAX", 3)
+    monkeypatch.setattr(tspl, "LABELS_PER_FILE_MAX", 3)
     bad = np.frombuffer(b"ABCDEFGHJKMNPQRS^XZX", np.uint8).reshape(1, 20)
-    for codes, message in [([bad], "not alphanumeric"), ([], "no label"), ([some_codes(4)], "at most 3")]:
+    for codes, message in [([bad], "not alphanumeric"), ([], "no label"), ([samples.codes(4)], "at most 3")]:
         with pytest.raises(InvalidInput, match=message):
-            write_zpl(tmp_path / "a.zpl", codes=codes, factory=FACTORY)
+            write(tmp_path / "a", run_of(), codes, dpi=300)
     assert list(tmp_path.iterdir()) == []
-    assert write_zpl(tmp_path / "a.zpl", codes=[some_codes(3)], factory=FACTORY).labels == 3
+    assert write(tmp_path / "a", run_of(), [samples.codes(3)], dpi=300).labels == 3

@@ -54,7 +54,7 @@ def list_layouts(*, slug: str, as_json: bool) -> None:
             for each in (*BUILT_IN.values(), *own.values())
         ]  # fmt: skip
 
-    rows = run(lambda runtime: _within(runtime, slug, use))
+    rows = run(lambda runtime: within(runtime, slug, use))
     text = "\n".join(
         f"{'*' if row['own'] else ' '} {row['name']:16} {row['encoding']:12} {row['note']}" for row in rows
     )
@@ -71,7 +71,7 @@ def show_layout(*, slug: str, name: str, as_json: bool) -> None:
     async def use(tx: Tx, brand_id: int) -> dict[str, Any]:
         return columns.document_of(await layouts.find(tx, brand_id, name))
 
-    say(run(lambda runtime: _within(runtime, slug, use)), as_json=as_json)
+    say(run(lambda runtime: within(runtime, slug, use)), as_json=as_json)
 
 
 @data_layouts.command("save")
@@ -87,7 +87,7 @@ def save_layout(*, slug: str, name: str, path: Path, as_json: bool) -> None:
         made = await layouts.save(tx, brand_id=brand_id, name=name, document=document, version=None, actor=actor())
         return {"name": made.name, "fingerprint": made.fingerprint}
 
-    say(run(lambda runtime: _within(runtime, slug, use)), as_json=as_json, text=f"Kept layout {name}.")
+    say(run(lambda runtime: within(runtime, slug, use)), as_json=as_json, text=f"Kept layout {name}.")
 
 
 @data_layouts.command("remove")
@@ -101,7 +101,7 @@ def remove_layout(*, slug: str, name: str, as_json: bool) -> None:
         await layouts.remove(tx, brand_id=brand_id, name=name, actor=actor())
         return {"name": name}
 
-    say(run(lambda runtime: _within(runtime, slug, use)), as_json=as_json, text=f"Removed layout {name}.")
+    say(run(lambda runtime: within(runtime, slug, use)), as_json=as_json, text=f"Removed layout {name}.")
 
 
 @data_layouts.command("preview")
@@ -121,11 +121,11 @@ def preview_layout(*, slug: str, name: str, pair: bool, product: str, as_json: b
             "text": samples.first_rows(layout, paired=pair, product=product),
         }
 
-    shown = run(lambda runtime: _within(runtime, slug, use))
+    shown = run(lambda runtime: within(runtime, slug, use))
     say(shown, as_json=as_json, text=shown["text"].rstrip("\r\n"))
 
 
-async def _within(runtime: Runtime, slug: str, use: Any) -> Any:  # noqa: ANN401 (a callable's result)
+async def within(runtime: Runtime, slug: str, use: Any) -> Any:  # noqa: ANN401 (a callable's result)
     """Run one use of a brand in a transaction."""
     async with runtime.db.transaction() as tx:
         owner = await catalogue.brand(tx, slug)
