@@ -61,6 +61,13 @@ class PdfWriter:
         head = b"<</Length %d/Filter/FlateDecode%b>>" % (len(packed), entries)
         return self.add(head + b"\nstream\n" + packed + b"\nendstream")
 
+    def add_mask(self, bitmap: NDArray[np.uint8]) -> int:
+        """Write a picture whose ones are painted in the current colour (§8.9.6.2) and return its number."""
+        height, width = bitmap.shape
+        entries = b"/Type/XObject/Subtype/Image/ImageMask true/BitsPerComponent 1/Decode[1 0]"
+        size = b"/Width %d/Height %d" % (width, height)
+        return self.add_stream(np.packbits(bitmap, axis=1).tobytes(), entries + size)
+
     def add_ascii_font(self, font: TTFontFile) -> int:
         """Embed the ASCII part of a TrueType font, so that a string's bytes are its characters (§9.6.3).
 
