@@ -81,8 +81,15 @@ def choose(resolved: Resolved, wish: Wish) -> ProductLink | None:
     )
 
 
-def document(resolved: Resolved, anchor: str, language: Language) -> dict[str, Any]:
-    """The link set of a product: its links by type, exactly one default among them."""
+def document(resolved: Resolved, anchor: str, page: str, language: Language) -> dict[str, Any]:
+    """The link set of a product: its links by type, exactly one default among them.
+
+    Args:
+        resolved: the product.
+        anchor: its Digital Link.
+        page: address of our own page of it, the default where it has no links.
+        language: of titles that have none of their own.
+    """
     shown = resolved.shown
     name = shown.product if language == "zh" else shown.product_en
     context: dict[str, Any] = {"anchor": anchor, "itemDescription": name}
@@ -90,7 +97,7 @@ def document(resolved: Resolved, anchor: str, language: Language) -> dict[str, A
         context.setdefault(VOCABULARY + link.terms.type, []).append(_target(link.terms, language))
     default = next((each for each in resolved.links if each.terms.is_default), None)
     if default is None:
-        context[VOCABULARY + DEFAULT] = [{"href": anchor, "title": name, "type": "text/html"}]
+        context[VOCABULARY + DEFAULT] = [{"href": page, "title": name, "type": "text/html"}]
         return {"linkset": [context]}
     context[VOCABULARY + DEFAULT] = [_target(default.terms, language)]
     same = [each for each in resolved.links if each.terms.type == default.terms.type]
@@ -105,7 +112,7 @@ def header(links: Sequence[ProductLink], anchor: str, language: Language) -> str
     for link in links:
         terms = link.terms
         more = f', <{terms.href}>; rel="{VOCABULARY}{terms.type}"'
-        more += f"; title*=UTF-8''{quote(_title(terms, language), safe='')}"
+        more += f"; title*=UTF-8''{quote(title_of(terms, language), safe='')}"
         more += f'; hreflang="{terms.hreflang}"' if terms.hreflang else ""
         more += f'; type="{terms.media_type}"' if terms.media_type else ""
         if len(value) + len(more) > HEADER_CHARS_MAX:
@@ -135,7 +142,7 @@ def description(root: str) -> dict[str, Any]:
 
 
 def _target(terms: Terms, language: Language) -> dict[str, Any]:
-    target: dict[str, Any] = {"href": terms.href, "title": _title(terms, language)}
+    target: dict[str, Any] = {"href": terms.href, "title": title_of(terms, language)}
     if terms.media_type:
         target["type"] = terms.media_type
     if terms.hreflang:
@@ -145,7 +152,7 @@ def _target(terms: Terms, language: Language) -> dict[str, Any]:
     return target
 
 
-def _title(terms: Terms, language: Language) -> str:
+def title_of(terms: Terms, language: Language) -> str:
     """In the language of what it leads to, where that is told."""
     chinese = terms.hreflang.startswith("zh") if terms.hreflang else language == "zh"
     return terms.title if chinese else terms.title_en

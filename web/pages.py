@@ -17,10 +17,11 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 
+from codegen import gs1
 from kernel.errors import InvalidInput, NotAuthenticated, TooMany, YimaError
 from traceability.regions import Regions
 from traceability.scans import Look
-from web import claims, failures, livery, resolver, story, visits
+from web import claims, failures, linksets, livery, resolver, story, visits
 from web.assets import static_route
 from web.desk import Desk, open_desk
 from web.ports import Ports
@@ -98,6 +99,20 @@ def _landing_page(
         typed=typed[:TYPED_CHARS_MAX],
         error="",
     )
+
+
+@route("/products/{gtin:str}", http_method=READ)
+async def product(desk: GivenDesk, visit: GivenVisit, gtin: FromPath[str]) -> Response[bytes]:
+    """A product: its names, and its links."""
+    found = await desk.ports.resolve(gtin) if gs1.is_digits(gtin) else None
+    if found is None:
+        title, sentence = (say(key, visit.language) for key in ("resolver.unknown.title", "resolver.unknown"))
+        return desk.page(visit, "error.html", status=404, switch="/", title=title, sentence=sentence, original="")
+    links = [(each.terms.href, linksets.title_of(each.terms, visit.language)) for each in found.links]
+    return desk.page(
+        visit, "product.html", brand=found.shown.brand_slug, shown=found.shown, links=links,
+        chinese=visit.language == "zh",
+    )  # fmt: skip
 
 
 @post("/scan", status_code=200)
@@ -219,6 +234,7 @@ def routes(
         home,
         find,
         landing,
+        product,
         scan,
         send_code,
         sign_in,

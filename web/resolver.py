@@ -94,19 +94,18 @@ class Resolver:
             "Vary": "Accept, Accept-Language, Accept-Encoding",
         }
         if media_type := wish.linkset_type:
-            body = linksets.document(resolved, anchor, visit.language)
+            page = f"{self.root}{product_path(resolved)}"
+            body = linksets.document(resolved, anchor, page, visit.language)
             return _json(body, 200, media_type, headers)
         chosen = linksets.choose(resolved, wish)
         if chosen is None and wish.link_type and name_of(wish.link_type) != DEFAULT:
             sentence = say("resolver.no_type", visit.language)
             why = "The product has no link of the type asked for."
             return self._refuse(visit, wish, 404, why, sentence, "link_type")
-        if chosen is None or self._is_circle(chosen.terms.href, visit):
-            return self._desk.page(
-                visit, "product.html", brand=resolved.shown.brand_slug, headers=headers,
-                shown=resolved.shown, chinese=visit.language == "zh",
-            )  # fmt: skip
-        location = linksets.forward(chosen.terms.href, query)
+        # A product without links leads to its page on the host that was asked.
+        own = product_path(resolved)
+        target = own if chosen is None or self._is_circle(chosen.terms.href, visit) else chosen.terms.href
+        location = linksets.forward(target, query)
         return Response(
             b"", status_code=307, media_type="text/html", headers=SECURITY_HEADERS | headers | {"Location": location}
         )
@@ -147,6 +146,11 @@ def handlers(resolver: Resolver) -> list[HTTPRouteHandler]:
         return _json(linksets.description(resolver.root), 200, "application/json", CORS)
 
     return [resolve, describe]
+
+
+def product_path(resolved: Resolved) -> str:
+    """Where a product's page is on this host."""
+    return f"/products/{resolved.shown.gtin}"
 
 
 def _may_ask() -> Response[bytes]:

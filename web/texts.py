@@ -214,6 +214,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # Errors, by code; in English the error's own sentence is shown
     # GS1 resolver
     "resolver.product": ("这是{brand}的商品。", "A product of {brand}."),
+    "resolver.links": ("更多信息", "More about it"),
     "resolver.invalid.title": ("这个链接不对", "This link is not right"),
     "resolver.invalid": (
         "它不是有效的 GS1 数字链接，可能是抄写或印刷有误。请重新扫描商品上的码。",

@@ -165,20 +165,30 @@ def test_an_unknown_unit_or_lot_leads_up_to_the_product(client: httpx.Client, pa
     assert get(client, f"/01/{GTIN}{path.partition('?')[0]}?linkType=linkset").json()["linkset"][0]["anchor"] == ANCHOR
 
 
-def test_a_product_without_links_answers_for_itself(client: httpx.Client):
-    page = get(client, f"/01/{BARE}")
+def test_a_product_without_links_leads_to_its_own_page(client: httpx.Client):
+    answer = get(client, f"/01/{BARE}/21/ABC?x=1")
+    assert (answer.status_code, answer.headers["location"]) == (307, f"/products/{BARE}?x=1")
+    page = get(client, f"/products/{BARE}?x=1")
     assert page.status_code == 200
     assert "锦江特曲" in page.text
-    assert "Jinjiang Tequ" in get(client, f"/01/{BARE}", Accept_Language="en").text
+    assert "Jinjiang Tequ" in get(client, f"/products/{BARE}", Accept_Language="en").text
     found = get(client, f"/01/{BARE}?linkType=linkset").json()["linkset"][0]
-    assert found[f"{VOC}defaultLink"][0]["href"] == f"https://t.yima.cn/01/{BARE}"
+    assert found[f"{VOC}defaultLink"][0]["href"] == f"https://t.yima.cn/products/{BARE}"
     assert get(client, f"/01/{BARE}?linkType=gs1:pip").status_code == 404
-    assert get(client, f"/01/{BARE}?linkType=gs1:defaultLink").status_code == 200
+    assert get(client, f"/01/{BARE}?linkType=gs1:defaultLink").status_code == 307
+
+
+def test_a_products_page_tells_its_links(client: httpx.Client):
+    page = get(client, f"/products/{GTIN}", Accept_Language="en").text
+    assert "Product, in English" in page
+    assert 'href="https://brand.example/zh?a=1#top"' in page
+    for unknown in ("09520123456788", "x", "%00", "\u0660" * 14):
+        assert get(client, f"/products/{unknown}").status_code == 404
 
 
 def test_a_link_that_leads_back_here_is_not_followed(client: httpx.Client, site: Site):
     site.ports.resolved[BARE] = resolved(BARE, [Terms("pip", f"{site.url}/01/{BARE}", "环", "Circle", is_default=True)])
-    assert get(client, f"/01/{BARE}").status_code == 200
+    assert get(client, f"/01/{BARE}").headers["location"] == f"/products/{BARE}"
 
 
 # 15: the link type asked for

@@ -55,12 +55,12 @@ async def add(client: Client, console: Console, gtin: str, **given: str) -> None
     assert answer.status_code == 303, answer.text
 
 
-async def test_a_product_without_links_answers_for_itself_and_then_leads_where_its_first_link_says(console: Console):
+async def test_a_product_without_links_leads_to_its_own_page_and_then_leads_where_its_first_link_says(console: Console):
     gtin = await fresh_product(console)
     client, visitor = await console.client(Role.MARKETER), await console.visitor()
-    page = await visitor.get(f"/01/{gtin}")
-    assert page.status_code == 200
-    assert "New tea" in page.text
+    answer = await visitor.get(f"/01/{gtin}")
+    assert (answer.status_code, answer.headers["location"]) == (307, f"/products/{gtin}")
+    assert "New tea" in (await visitor.get(answer.headers["location"])).text
     empty = (await client.get(console.path(f"/products/{gtin}/links"))).text
     assert "No link yet" in empty
     assert f"/products/{gtin}/links" in (await client.get(console.path(f"/products/{gtin}"))).text
@@ -102,13 +102,13 @@ async def test_a_link_not_in_use_is_not_led_to_and_becomes_the_default_when_it_i
     await add(client, console, gtin, active="")
     (link,) = await links_of(console, gtin)
     assert not link.terms.is_default
-    assert (await visitor.get(f"/01/{gtin}")).status_code == 200
+    assert (await visitor.get(f"/01/{gtin}")).headers["location"] == f"/products/{gtin}"
     assert (await visitor.get(f"/01/{gtin}?linkType=gs1:pip")).status_code == 404
     path = console.path(f"/products/{gtin}/links/{link.id}")
     assert (await client.post(path, fields(version="1"))).status_code == 303
-    assert (await visitor.get(f"/01/{gtin}")).status_code == 307
+    assert (await visitor.get(f"/01/{gtin}")).headers["location"] == "https://brand.example/p"
     assert (await client.post(path, fields(version="2", active=""))).status_code == 303
-    assert (await visitor.get(f"/01/{gtin}")).status_code == 200
+    assert (await visitor.get(f"/01/{gtin}")).headers["location"] == f"/products/{gtin}"
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ async def test_links_are_edited_in_a_browser_of_any_size(console: Console, chrom
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("The address has no plain host")).to_be_visible()
     assert await serious_problems(page) == []
-    for consumer in (f"/01/{await fresh_product(console)}", "/01/09520123456788", "/01/123"):
+    for consumer in (f"/products/{gtin}", f"/01/{await fresh_product(console)}", "/01/09520123456788", "/01/123"):
         await page.goto(consumer)
         assert await serious_problems(page) == []
         assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]

@@ -14,8 +14,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "links.back": ("返回商品", "Back to the product"),
     "links.none": ("还没有链接", "No link yet"),
     "links.none.lead": (
-        "没有链接时，询问这个商品的人会看到它的名称和签发方。",
-        "Without links, whoever asks for the product sees its name and who issues it.",
+        "没有链接时，询问这个商品的人会看到一页它的名称和签发方。",
+        "Without links, whoever asks for the product sees a page with its name and who issues it.",
     ),
     "links.full": (
         "链接已满：一个商品最多 {most} 个。",
