@@ -6,6 +6,7 @@ from 1, as in the data file: line n of a batch is its n-th unit.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -17,13 +18,24 @@ from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound, Unavailable
 
 COUNT_MAX = 1_000_000_000
+SPARE_BP_MAX = 5_000
+"""A spare of at most half the order, in hundredths of a percent."""
+CANARY_UNITS = 1_024
+"""Units that a batch has behind its lines, for the set-up labels of its packages."""
+WRITTEN = ("ready", "downloaded", "activated", "closed")
+"""States of a batch of which a code package exists, so that codes may have been printed."""
 ORDER_NUMBER_CHARS_MAX = 60
 FORMS = ("short", "gs1")
+_SPARE = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?\s*%?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """An order of codes. `first_unit` is the unit number under the key; serials are 2·unit and 2·unit + 1."""
+    """An order of codes. `first_unit` is the unit number under the key; serials are 2·unit and 2·unit + 1.
+
+    `count` is all lines: the units `ordered` and the spare (`spare_bp`, hundredths of a percent). Behind them lie
+    `canaries` units that are no lines, whose codes stand on set-up labels only.
+    """
 
     id: int
     name: str
@@ -38,6 +50,17 @@ class Batch:
     first_unit: int
     state: str
     sha256: str | None
+    ordered: int = 0
+    spare_bp: int = 0
+    recipient_id: int | None = None
+    layout: str = "plain"
+    canaries: int = 0
+    error: str | None = None
+
+    @property
+    def written(self) -> bool:
+        """Whether a code package exists, so that codes may have been printed."""
+        return self.state in WRITTEN
 
     @property
     def first_serial(self) -> int:
@@ -54,7 +77,9 @@ class Batch:
 
 
 _COLUMNS = """id, name, brand_id, gtin, order_number, key_id, count, paired, form, prefix,
-    ((lower(span) - (key_id::bigint << 35)) / 2) AS first_unit, state, sha256"""
+    ((lower(span) - (key_id::bigint << 35)) / 2) AS first_unit, state, sha256,
+    coalesce(ordered, count) AS ordered, spare_bp, recipient_id, layout,
+    (upper(span) - lower(span)) / 2 - count AS canaries, error"""
 
 
 async def order(
@@ -69,8 +94,26 @@ async def order(
     paired: bool,
     order_number: str | None,
     actor: str,
+    spare_bp: int = 0,
+    recipient_id: int | None = None,
+    layout: str = "plain",
 ) -> Batch:
     """Order a batch; the same order number again gives the same batch.
+
+    Args:
+        tx: the transaction.
+        vault: opens the key.
+        brand_id: whose.
+        gtin: the product.
+        count: units ordered; the spare comes on top.
+        form: of the URL, one of `FORMS`.
+        public_url: what the codes point to.
+        paired: whether a unit has an outer and an inner code.
+        order_number: the customer's; None makes one up.
+        actor: who orders.
+        spare_bp: spare in hundredths of a percent, rounded up to whole units.
+        recipient_id: for whom the codes are, or None.
+        layout: name of the data file's layout.
 
     Raises:
         InvalidInput: count, GTIN, form or order number outside its limits.
@@ -79,7 +122,8 @@ async def order(
         Unavailable: the key has no such range left (rotate it).
     """
     gtin = gs1.parse_gtin(gtin)
-    _judge_order(count, form, order_number)
+    ordered, count = count, with_spare(count, spare_bp)
+    _judge_order(ordered, count, form, order_number)
     known = await tx.execute(
         text("SELECT 1 FROM product WHERE gtin = :gtin AND brand_id = :brand"),
         {"gtin": gtin, "brand": brand_id},
@@ -90,17 +134,16 @@ async def order(
     # the key's lock makes orders of one brand wait for each other, so that a repeated order finds the first
     key = await keys.lock_active(tx, vault, brand_id=brand_id, actor=actor)
     name = ids.public_id(10)
-    wanted = (gtin, count, form, prefix, paired)
+    wanted = {
+        "product": gtin, "count": ordered, "spare": spare_bp, "form": form, "printed host": _origin(prefix),
+        "pair": paired, "recipient": recipient_id, "layout": layout,
+    }  # fmt: skip
     if order_number is not None:
         existing = await _find(tx, "brand_id = :brand AND order_number = :order", brand=brand_id, order=order_number)
         if existing is not None:
-            got = (existing.gtin, existing.count, existing.form, existing.prefix, existing.paired)
-            if got != wanted:
-                raise Conflict(
-                    f"Order {order_number!r} is batch {existing.name} already, with another product, count or form."
-                )
+            _judge_same(existing, wanted)
             return existing
-    if key.next_unit + count > keys.UNITS_PER_KEY:
+    if key.next_unit + count + CANARY_UNITS > keys.UNITS_PER_KEY:
         raise Unavailable(
             f"Key {key.id} has only {keys.UNITS_PER_KEY - key.next_unit:,} units left, too few for this order: "
             "`yima keys rotate --brand BRAND` makes the next one, and printed codes keep verifying."
@@ -108,9 +151,10 @@ async def order(
     low = (key.id << 35) | (2 * key.next_unit)
     row = await tx.execute(
         text(f"""
-            INSERT INTO batch (name, brand_id, gtin, order_number, key_id, count, paired, form, prefix, span)
+            INSERT INTO batch (name, brand_id, gtin, order_number, key_id, count, paired, form, prefix, span,
+                ordered, spare_bp, recipient_id, layout)
             VALUES (:name, :brand, :gtin, :order, :key, :count, :paired, :form, :prefix,
-                    int8range(:low, :high))
+                    int8range(:low, :high), :ordered, :spare, :recipient, :layout)
             RETURNING {_COLUMNS}"""),  # noqa: S608 (a constant)
         {
             "name": name,
@@ -123,13 +167,17 @@ async def order(
             "form": form,
             "prefix": prefix,
             "low": low,
-            "high": low + 2 * count,
+            "high": low + 2 * (count + CANARY_UNITS),
+            "ordered": ordered,
+            "spare": spare_bp,
+            "recipient": recipient_id,
+            "layout": layout,
         },
     )
     batch = Batch(*row.one())
     await tx.execute(
         text("UPDATE code_key SET next_unit = next_unit + :count WHERE id = :key"),
-        {"count": count, "key": key.id},
+        {"count": count + CANARY_UNITS, "key": key.id},
     )
     await audit.record(
         tx,
@@ -137,17 +185,78 @@ async def order(
         actor=actor,
         action="batch.order",
         subject=f"batch {name}",
-        after={"gtin": gtin, "count": count, "form": form, "paired": paired},
+        after={"gtin": gtin, "count": count, "spare": count - ordered, "form": form, "paired": paired},
     )
     return batch
 
 
-def _judge_order(count: int, form: str, order_number: str | None) -> None:
-    if not 1 <= count <= COUNT_MAX:
-        raise InvalidInput(f"A batch has 1 to {COUNT_MAX:,} codes, not {count:,}.", field="count")
+def with_spare(ordered: int, spare_bp: int) -> int:
+    """Units ordered and the spare, which is rounded up.
+
+    Raises:
+        InvalidInput: the spare is outside 0 to `SPARE_BP_MAX`.
+    """
+    if not 0 <= spare_bp <= SPARE_BP_MAX:
+        raise InvalidInput(f"The spare is 0 to {SPARE_BP_MAX / 100:g} percent, not {spare_bp / 100:g}.", field="spare")
+    return ordered + -(-ordered * spare_bp // 10_000)
+
+
+def parse_spare(given: str) -> int:
+    """Hundredths of a percent from a text such as `2.5` or `2.5%`; empty for none.
+
+    Raises:
+        InvalidInput: it is no such number, has more than two decimals, or lies outside its limits.
+    """
+    found = _SPARE.fullmatch(given.strip() or "0")
+    if found is None:
+        raise InvalidInput(
+            f"The spare is a percentage from 0 to {SPARE_BP_MAX / 100:g} with at most two decimals.", field="spare"
+        )
+    spare_bp = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
+    with_spare(1, spare_bp)
+    return spare_bp
+
+
+def _origin(prefix: str) -> str:
+    """Scheme and host of what stands before the codes."""
+    return "/".join(prefix.split("/", 3)[:3])
+
+
+def _judge_same(existing: Batch, wanted: dict[str, object]) -> None:
+    """An order number said again must mean the same order.
+
+    Raises:
+        Conflict: it does not; the sentence names what differs.
+    """
+    got: dict[str, object] = {
+        "product": existing.gtin, "count": existing.ordered, "spare": existing.spare_bp, "form": existing.form,
+        "printed host": _origin(existing.prefix), "pair": existing.paired, "recipient": existing.recipient_id,
+        "layout": existing.layout,
+    }  # fmt: skip
+    number = existing.order_number
+    differing = [name for name in wanted if wanted[name] != got[name]]
+    if differing:
+        # who the recipients are is told by their names, which are not at hand here
+        told = [name if name == "recipient" else f"{name} ({got[name]}, now {wanted[name]})" for name in differing]
+        raise Conflict(
+            f"Order {number!r} is batch {existing.name} already, with another {', '.join(told)}.", field="order"
+        )
+    if existing.state == "cancelled":
+        raise Conflict(
+            f"Order {number!r} is batch {existing.name} and was cancelled: order under another number.", field="order"
+        )
+
+
+def _judge_order(ordered: int, count: int, form: str, order_number: str | None) -> None:
+    if not 1 <= ordered <= COUNT_MAX:
+        raise InvalidInput(f"A batch has 1 to {COUNT_MAX:,} codes, not {ordered:,}.", field="count")
+    if count > COUNT_MAX:
+        raise InvalidInput(
+            f"With its spare the batch would have {count:,} codes, more than {COUNT_MAX:,}.", field="count"
+        )
     if form not in FORMS:
         raise InvalidInput(f"The form is one of {', '.join(FORMS)}, not {form!r}.", field="form")
-    if order_number is not None and not 1 <= len(order_number) <= ORDER_NUMBER_CHARS_MAX:
+    if order_number is not None and not (1 <= len(order_number) <= ORDER_NUMBER_CHARS_MAX):
         raise InvalidInput(f"An order number has 1 to {ORDER_NUMBER_CHARS_MAX} characters.", field="order")
 
 
@@ -166,6 +275,13 @@ async def get(tx: Tx, name: str, *, brand_id: int | None = None) -> Batch:
     batch = await _find(tx, "name = :name", name=name.strip().upper()) if name.isprintable() else None
     if batch is None or (brand_id is not None and batch.brand_id != brand_id):
         raise NotFound(f"There is no batch {name!r}; `yima codes batches` names them.")
+    return batch
+
+
+async def by_id(tx: Tx, batch_id: int) -> Batch:
+    """A batch by its row's number, which somebody else's row names."""
+    batch = await _find(tx, "id = :id", id=batch_id)
+    assert batch is not None
     return batch
 
 
@@ -199,33 +315,6 @@ async def search(tx: Tx, *, brand_id: int, gtin: str, before: int | None, limit:
         ORDER BY id DESC LIMIT :limit""")  # noqa: S608 (a constant)
     rows = await tx.execute(query, {"brand": brand_id, "gtin": gtin, "before": before, "limit": limit})
     return [Batch(*row) for row in rows]
-
-
-async def finish(tx: Tx, batch: Batch, *, sha256: str, actor: str | None) -> None:
-    """Note that the code package was written, and by whom it was taken; None where nobody has it yet."""
-    await tx.execute(
-        text("UPDATE batch SET state = 'ready', sha256 = :sha256, ready_at = now() WHERE id = :id"),
-        {"sha256": sha256, "id": batch.id},
-    )
-    if actor is None:
-        return
-    await tx.execute(
-        text("""
-            INSERT INTO package_download (brand_id, batch_id, actor, lines, sha256)
-            VALUES (:brand, :batch, :actor, :lines, :sha256)"""),
-        {
-            "brand": batch.brand_id,
-            "batch": batch.id,
-            "actor": actor,
-            "lines": batch.count,
-            "sha256": sha256,
-        },
-    )
-
-
-async def fail(tx: Tx, batch: Batch) -> None:
-    """Note that no package could be written; the same order may be tried again."""
-    await tx.execute(text("UPDATE batch SET state = 'failed' WHERE id = :id AND state <> 'ready'"), {"id": batch.id})
 
 
 def lines_of(batch: Batch, first: int | None, last: int | None) -> tuple[int, int]:

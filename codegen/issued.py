@@ -14,7 +14,9 @@ from kernel.db import Tx
 class Issued:
     """What codegen knows of a code that verifies: its key's brand, its batch, the states that hold for its unit.
 
-    `batch_id` is None where the serial was never issued; then `batch`, `gtin` and `line` are None too.
+    `batch_id` is None where the serial was never issued; then `batch`, `gtin` and `line` are None too. `canary` is the
+    id of the package on whose set-up labels the code stands; then `line` lies behind the batch's lines, and the unit is
+    never active. Behind the lines, what stands on no set-up label was never issued.
     """
 
     brand_id: int
@@ -31,6 +33,7 @@ class Issued:
     """Which side of such a unit this code is: `outer` or `inner`."""
     home_batch_id: int | None = None
     """The batch of such a unit's outer code, under whose number it is packed, shipped and claimed."""
+    canary: int | None = None
 
     def home(self, unit_id: int) -> int:
         """The id of the unit that bears a code whose own unit number is `unit_id`: the outer code's, where paired."""
@@ -45,10 +48,16 @@ _LOOK_UP = text(f"""
         (SELECT r.state FROM unnest(ARRAY[p.position >> 1, m.mate]) AS u(id) JOIN code_range r ON r.units @> u.id
             WHERE r.lifted_at IS NULL AND r.state <> 'activated'
             ORDER BY array_position(ARRAY['void', 'recalled', 'frozen', 'expired'], r.state::text) LIMIT 1),
-        m.mate, m.side, m.home
+        m.mate, m.side, m.home, b.canary
     FROM unnest(CAST(:positions AS bigint[])) AS p(position)
     JOIN code_key k ON k.id = p.position >> 35
-    LEFT JOIN LATERAL (SELECT * FROM batch WHERE span @> p.position LIMIT 1) b ON true
+    LEFT JOIN LATERAL (
+        SELECT batch.*, c.id AS canary FROM batch
+        LEFT JOIN LATERAL (
+            SELECT id FROM code_package WHERE canaries @> (p.position >> 1) LIMIT 1
+        ) c ON p.position >= lower(span) + 2 * count
+        WHERE span @> p.position AND (p.position < lower(span) + 2 * count OR c.id IS NOT NULL) LIMIT 1
+    ) b ON true
     LEFT JOIN LATERAL {mate_of("p.position >> 1")} m ON true
 """)  # noqa: S608 (a constant)
 

@@ -11,12 +11,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from codegen.gs1 import parse_gtin
-from kernel.errors import ConfigurationError
+from kernel.errors import ConfigurationError, InvalidInput
 
 # RFC 1123 labels, in ASCII: QR alphanumeric mode has neither "_" nor the brackets of an IPv6 address.
 _HOST: Final = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
+HOST_CHARS_MAX: Final = 80
+"""Of an order's own host with its scheme: a longer one makes no symbol that is worth printing."""
 _PRINTABLE_ASCII: Final = re.compile("[!-~]*")
 
 
@@ -46,6 +48,25 @@ def gs1_prefix(public_url: str, gtin: str) -> str:
     return f"{_origin(public_url)}/01/{parse_gtin(gtin)}/21/"
 
 
+def parse_host(given: str) -> str:
+    """Return scheme, host and port of an order's own printed host, as `short_prefix` takes them.
+
+    Args:
+        given: A host, or a URL of scheme, host and perhaps a port; without a scheme it is `https`.
+
+    Raises:
+        InvalidInput: it is something else, or longer than `HOST_CHARS_MAX`.
+    """
+    text = given.strip()
+    text = text if "://" in text else f"https://{text}"
+    if len(text) > HOST_CHARS_MAX:
+        raise InvalidInput(f"A printed host has at most {HOST_CHARS_MAX} characters.", field="printed_host")
+    try:
+        return _origin(text)
+    except ConfigurationError as error:
+        raise InvalidInput(f"The printed host {error.details['why']}.", field="printed_host") from None
+
+
 def link(prefix: str, code: str) -> str:
     """Return the URL of `code`, 20 canonical symbols, under a prefix of this module."""
     return prefix + code
@@ -64,7 +85,8 @@ def _origin(public_url: str) -> str:
         raise _wrong(public_url, "does not begin with http:// or https://")
     if "@" in parts.netloc:
         # Not repeated: there may be a password before the @.
-        raise ConfigurationError("The public URL (YIMA_PUBLIC_URL) has a user name or password; leave it out.")
+        why = "has a user name or password; leave it out"
+        raise ConfigurationError(f"The public URL (YIMA_PUBLIC_URL) {why}.", why=why)
     if parts.path not in {"", "/"}:
         raise _wrong(public_url, "has a path; codes are printed right below the host")
     if "?" in public_url or "#" in public_url:
@@ -77,4 +99,4 @@ def _origin(public_url: str) -> str:
 
 
 def _wrong(public_url: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"The public URL {public_url!r} (YIMA_PUBLIC_URL) {why}.")
+    return ConfigurationError(f"The public URL {public_url!r} (YIMA_PUBLIC_URL) {why}.", why=why)

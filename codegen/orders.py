@@ -1,35 +1,20 @@
-"""Orders from the console: a batch whose package a worker writes, what became of it, who took it."""
+"""What ends an order early or late, and the label jobs beside its packages."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 
+from codegen import order_states, packaging, ranges
 from codegen.batches import Batch
-from kernel import audit, tasks
-from kernel.crypto import Vault
+from codegen.packaging import Package
+from kernel import audit
 from kernel.db import Tx
-from kernel.errors import NotFound
-from kernel.tasks import TaskStatus
-
-WRITE_PACKAGE: Final = "write_package"
-_SEAL: Final = "package-download"
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A package that somebody took."""
-
-    at: datetime
-    actor: str
-    file: str | None
-    lines: int
-    address: str | None
+from kernel.errors import Conflict, InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,76 +31,72 @@ class LabelJob:
     created_at: datetime
 
 
-async def request_package(tx: Tx, batch: Batch) -> UUID | None:
-    """Leave the writing of a batch's package to a worker, unless one is at it already.
+async def cancel(tx: Tx, batch: Batch, *, reason: str, actor: str) -> list[Package]:
+    """Cancel an order of which nothing was activated: its lines are void for good, and jobs that write it stop.
 
     Returns:
-        The task to wake a worker for; None where one is under way.
+        Its packages, whose files are to be removed after the commit.
+
+    Raises:
+        InvalidInput: no reason, or one that is too long.
+        Conflict: codes were activated, or the order is closed.
     """
-    await tx.execute(text("SELECT 1 FROM batch WHERE id = :id FOR UPDATE"), {"id": batch.id})
-    known = await progress(tx, batch)
-    if known is not None and known.state in ("queued", "running"):
-        return None
-    task_id = await tasks.submit(tx, WRITE_PACKAGE, {"batch": batch.name}, brand_id=batch.brand_id)
-    await tx.execute(text("UPDATE batch SET package_task = :task WHERE id = :id"), {"task": task_id, "id": batch.id})
-    return task_id
+    reason = reason.strip()
+    if not 1 <= len(reason) <= ranges.REASON_CHARS_MAX:
+        raise InvalidInput(f"A reason has 1 to {ranges.REASON_CHARS_MAX} characters.", field="reason")
+    state = await order_states.lock(tx, batch)
+    if state == "cancelled":
+        return []
+    activated = await tx.execute(
+        text("SELECT 1 FROM code_range WHERE batch_id = :id AND state = 'activated' LIMIT 1"), {"id": batch.id}
+    )
+    if activated.scalar_one_or_none() is not None or state in ("activated", "closed"):
+        raise Conflict(
+            f"Codes of order {batch.order_number!r} (batch {batch.name}) were activated or the order is closed: it "
+            "cannot be cancelled. Void or recall lines instead."
+        )
+    await ranges.set_state(tx, batch, state="void", reason=reason, actor=actor)
+    await tx.execute(text("UPDATE batch SET state = 'cancelled', error = NULL WHERE id = :id"), {"id": batch.id})
+    await audit.record(
+        tx, brand_id=batch.brand_id, actor=actor, action="batch.cancel", subject=f"batch {batch.name}",
+        before={"state": state}, after={"state": "cancelled", "reason": reason},
+    )  # fmt: skip
+    return await _end_packages(tx, batch, "cancelled")
 
 
-async def progress(tx: Tx, batch: Batch) -> TaskStatus | None:
-    """How far the writing of a batch's package is; None where the console never asked for it."""
-    row = await tx.execute(text("SELECT package_task FROM batch WHERE id = :id"), {"id": batch.id})
-    task_id: UUID | None = row.scalar_one_or_none()
-    if task_id is None:
-        return None
-    try:
-        return await tasks.status(tx, task_id)
-    except NotFound:  # pruned long after it was done
-        return None
+async def close(tx: Tx, batch: Batch, *, actor: str) -> list[Package]:
+    """Close an order that is done with: no package is made or handed out any more. Its codes work on.
+
+    Returns:
+        Its packages, whose files are to be removed after the commit.
+
+    Raises:
+        Conflict: nothing was activated yet, or it was cancelled.
+    """
+    state = await order_states.lock(tx, batch)
+    if state == "closed":
+        return []
+    if state == "cancelled":
+        raise order_states.cancelled(batch)
+    if state != "activated":
+        raise Conflict(f"Nothing of batch {batch.name} was activated yet: cancel the order, or wait.")
+    await tx.execute(text("UPDATE batch SET state = 'closed' WHERE id = :id"), {"id": batch.id})
+    await audit.record(
+        tx, brand_id=batch.brand_id, actor=actor, action="batch.close", subject=f"batch {batch.name}",
+        before={"state": state}, after={"state": "closed"},
+    )  # fmt: skip
+    return await _end_packages(tx, batch, "removed")
 
 
-async def record_download(
-    tx: Tx, vault: Vault, batch: Batch, *, file: str, sha256: str, address: str | None, actor: str
-) -> None:
-    """Note who takes a package, before the first byte leaves."""
+async def _end_packages(tx: Tx, batch: Batch, state: str) -> list[Package]:
+    found = await packaging.list_of(tx, batch, limit=packaging.PACKAGES_MAX)
     await tx.execute(
         text("""
-            INSERT INTO package_download (brand_id, batch_id, actor, lines, sha256, file, address_sealed)
-            VALUES (:brand, :batch, :actor, :lines, :sha256, :file, :address)"""),
-        {
-            "brand": batch.brand_id,
-            "batch": batch.id,
-            "actor": actor,
-            "lines": batch.count,
-            "sha256": sha256,
-            "file": file,
-            "address": None if address is None else vault.seal(address.encode(), _SEAL),
-        },
+            UPDATE code_package SET state = :state
+            WHERE batch_id = :batch AND state IN ('requested', 'writing', 'ready', 'failed')"""),
+        {"state": state, "batch": batch.id},
     )
-    await audit.record(
-        tx,
-        brand_id=batch.brand_id,
-        actor=actor,
-        action="package.download",
-        subject=f"batch {batch.name}",
-        after={"file": file, "lines": batch.count},
-    )
-
-
-async def downloads(tx: Tx, vault: Vault, batch: Batch, *, limit: int) -> list[Download]:
-    """Who took a batch's package, the latest first."""
-    rows = await tx.execute(
-        text("""
-            SELECT at, actor, file, lines, address_sealed FROM package_download
-            WHERE batch_id = :batch ORDER BY id DESC LIMIT :limit"""),
-        {"batch": batch.id, "limit": limit},
-    )
-    return [
-        Download(
-            row.at, row.actor, row.file, row.lines,
-            None if row.address_sealed is None else vault.open(row.address_sealed, _SEAL).decode(),
-        )
-        for row in rows
-    ]  # fmt: skip
+    return found
 
 
 async def label_jobs(tx: Tx, batch: Batch, *, limit: int) -> list[LabelJob]:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from codegen import lineset, reasons
+from codegen import lineset, order_states, reasons
 from codegen.batches import Batch, lines_of
 from codegen.lineset import Lines
 from codegen.states import Span
@@ -105,8 +105,8 @@ async def give(
         Conflict: activation of a batch whose package was never written.
     """
     _judge(batch, state, lines, reason, reason_code)
-    if state == "activated" and batch.state in UNPRINTED:
-        raise Conflict(f"Batch {batch.name} has no code package yet: nothing can have been printed.")
+    if state == "activated":
+        await order_states.note_activated(tx, batch)
     await lock(tx, batch)
     # A freeze is lifted by itself, so that one for another reason stands beside it; the others hold once.
     same = "AND reason IS NOT DISTINCT FROM :reason AND reason_code IS NOT DISTINCT FROM :code"

@@ -1,4 +1,4 @@
-"""Tables of codegen: keys, releases, batches, ranges of state, downloads of code packages, layouts, templates."""
+"""Tables of codegen: keys and releases, recipients, batches, ranges of state, packages, layouts, templates."""
 
 from __future__ import annotations
 
@@ -61,6 +61,22 @@ key_release = Table(
     UniqueConstraint("key_id", "actor"),
 )
 
+recipient = Table(
+    "recipient",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("kind", String(10), nullable=False),
+    # of the age format, for which packages are encrypted
+    Column("public_key", String(100)),
+    Column("contact_sealed", LargeBinary),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("retired_at", DateTime(timezone=True)),
+    CheckConstraint("kind IN ('printer', 'plant')", name="kind"),
+    Index("uq_recipient_name", "brand_id", "name", unique=True, postgresql_where=text("retired_at IS NULL")),
+)
+
 batch = Table(
     "batch",
     metadata,
@@ -74,7 +90,7 @@ batch = Table(
     Column("paired", Boolean, nullable=False),
     Column("form", String(6), nullable=False),
     Column("prefix", String(120), nullable=False),
-    # serials as (key id << 35 | serial): no two batches may ever share one
+    # serials as (key id << 35 | serial): no two batches may ever share one; behind the lines lie canary codes
     Column("span", INT8RANGE, nullable=False),
     Column("state", String(12), nullable=False, server_default="ordered"),
     Column("sha256", String(64)),
@@ -87,10 +103,20 @@ batch = Table(
     Column("leak_answer", String(4)),
     # the batch in whose place this one was ordered, after a leak
     Column("reissue_of", BigInteger, ForeignKey("batch.id"), unique=True),
+    # units ordered, before the spare (in hundredths of a percent) was added; NULL: `count`
+    Column("ordered", BigInteger),
+    Column("spare_bp", Integer, nullable=False, server_default="0"),
+    Column("recipient_id", BigInteger, ForeignKey("recipient.id")),
+    Column("layout", String(60), nullable=False, server_default="plain"),
+    # why it failed
+    Column("error", String(300)),
     CheckConstraint("count BETWEEN 1 AND 1000000000", name="count"),
     CheckConstraint("form IN ('short', 'gs1')", name="form"),
-    CheckConstraint("state IN ('ordered', 'ready', 'failed')", name="state"),
-    CheckConstraint("upper(span) - lower(span) = 2 * count", name="span"),
+    CheckConstraint(
+        "state IN ('ordered', 'generating', 'ready', 'downloaded', 'activated', 'closed', 'failed', 'cancelled')",
+        name="state",
+    ),
+    CheckConstraint("upper(span) - lower(span) >= 2 * count", name="span"),
     CheckConstraint("(leaked_at IS NULL) = (leak_answer IS NULL) AND leak_answer IN ('hold', 'void')", name="leak"),
     UniqueConstraint("brand_id", "order_number"),
     ExcludeConstraint(("span", "&&"), name="ex_batch_span", using="gist"),
@@ -118,6 +144,39 @@ code_range = Table(
     Index("ix_code_range_batch_id", "batch_id"),
 )
 
+code_package = Table(
+    "code_package",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("batch_id", BigInteger, ForeignKey("batch.id"), nullable=False),
+    # within its batch; 0 for the file that the console wrote before packages had rows
+    Column("number", Integer, nullable=False),
+    Column("recipient_id", BigInteger, ForeignKey("recipient.id")),
+    Column("layout", String(60), nullable=False),
+    Column("first_line", BigInteger, nullable=False),
+    Column("last_line", BigInteger, nullable=False),
+    # unit ids of its set-up labels, behind the batch's lines
+    Column("canaries", INT8RANGE),
+    Column("encryption", String(10), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("task", PgUuid),
+    Column("error", String(300)),
+    # of the data file, before it was encrypted
+    Column("sha256", String(64)),
+    Column("file_bytes", BigInteger),
+    Column("actor", String(80), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("ready_at", DateTime(timezone=True)),
+    CheckConstraint("1 <= first_line AND first_line <= last_line", name="lines"),
+    CheckConstraint("encryption IN ('none', 'key', 'passphrase')", name="encryption"),
+    CheckConstraint(
+        "state IN ('requested', 'writing', 'ready', 'failed', 'taken', 'cancelled', 'removed')", name="state"
+    ),
+    UniqueConstraint("batch_id", "number"),
+    ExcludeConstraint(("canaries", "&&"), name="ex_code_package_canaries", using="gist"),
+)
+
 package_download = Table(
     "package_download",
     metadata,
@@ -130,6 +189,7 @@ package_download = Table(
     Column("sha256", String(64), nullable=False),
     Column("file", String(80)),
     Column("address_sealed", LargeBinary),
+    Column("package_id", BigInteger, ForeignKey("code_package.id")),
 )
 
 design = Table(

@@ -43,7 +43,7 @@ from web import pages
 from web.console import routes as console
 from web.console.desk import Desk, Means, open_desk
 from web.ports import DrawShown, Me, PrizeHeld
-from yima import broker, issue, readiness, runtime
+from yima import broker, readiness, runtime, writing
 from yima.edge import Edge
 from yima.metrics import Figures
 from yima.settings import Settings
@@ -334,7 +334,7 @@ def make_litestar(settings: Settings, url: str, watched: Figures, spans: Spans |
                 live=live,
                 wake=waker,
                 wake_task=waker.task,
-                packages=issue.packages_folder(settings),
+                packages=writing.folder_of(settings),
                 public_url=settings.public_url,
                 dev=settings.dev,
                 mail=settings.dev or settings.smtp_url is not None,

@@ -1,26 +1,21 @@
-"""Issuing a batch: order, write the code package, note it. One use case, in steps that may be repeated."""
+"""Issuing a batch: order, write the data file where the caller wants it, note it. One use case, to be repeated."""
 
 from __future__ import annotations
 
-import asyncio
 import shlex
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
-from codegen import batches, keys, packages
+from codegen import batches, keys, links, order_states, packages, packaging
 from codegen.batches import Batch
 from codegen.outfiles import probe_writable
-from codegen.packages import Manifest
+from codegen.packages import Content, Manifest
 from codegen.scheme import CodeKey
-from kernel.errors import Conflict, InvalidInput
+from kernel.errors import Conflict, YimaError
 from traceability import catalogue
+from yima import writing
 from yima.runtime import Runtime
-from yima.settings import Settings
-
-_TELL_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +29,22 @@ class Order:
     form: str = "short"
     paired: bool = False
     order_number: str | None = None
+    spare_bp: int = 0
+    host: str = ""
 
 
 async def issue(
     runtime: Runtime, order: Order, *, actor: str, on_progress: Callable[[int], None] | None = None
 ) -> Manifest:
-    """Order a batch and write its code package; the same order number again writes the identical file.
+    """Order a batch and write its data file; the same order number again writes the identical file.
+
+    A killed command leaves what it wrote under a hidden name; the same order goes on from there.
 
     Raises:
         InvalidInput: the order, or the place to write to; nothing is left under the final name.
         NotFound: no such brand or product.
         Conflict: the order number was used for something else.
+        Unavailable: another process is writing this file.
     """
     probe_writable(order.out)  # before serials are spent
     async with runtime.db.transaction() as tx:
@@ -56,23 +56,29 @@ async def issue(
             gtin=order.gtin,
             count=order.count,
             form=order.form,
-            public_url=runtime.settings.public_url,
+            public_url=links.parse_host(order.host) if order.host else runtime.settings.public_url,
             paired=order.paired,
             order_number=order.order_number,
             actor=actor,
+            spare_bp=order.spare_bp,
         )
     # a transaction of its own: where the key is not released yet, the order stays
     key = await _load_key(runtime, batch)
+    content = Content(batch, key, brand.slug, 1, batch.count)
     try:
-        manifest = await asyncio.to_thread(
-            packages.write, order.out, batch, key, brand=brand.slug, on_progress=on_progress
+        manifest = await writing.in_thread(
+            lambda told: packages.write(order.out, content, on_progress=told), on_progress
         )
-    except BaseException:
+    except BaseException as error:
+        why = error.message if isinstance(error, YimaError) else f"It was interrupted ({type(error).__name__})."
         async with runtime.db.transaction() as tx:
-            await batches.fail(tx, batch)
+            await order_states.note_failed(tx, batch, why)
         raise
     async with runtime.db.transaction() as tx:
-        await batches.finish(tx, batch, sha256=manifest.sha256, actor=actor)
+        await order_states.note_written(tx, batch, sha256=manifest.sha256)
+        await packaging.record_download(
+            tx, runtime.vault, batch, None, file=order.out.name, sha256=manifest.sha256, address=None, actor=actor
+        )
     return manifest
 
 
@@ -94,50 +100,3 @@ async def _load_key(runtime: Runtime, batch: Batch) -> CodeKey:
             f"`--order {shlex.quote(number)}`.",
             reason="key_unreleased",
         ) from error
-
-
-def packages_folder(settings: Settings) -> Path:
-    """Where the packages lie that the console hands out; every web and worker process must see the same folder."""
-    return settings.home / "packages"
-
-
-async def write_package(
-    runtime: Runtime, name: str, *, progress: Callable[[int, int], Coroutine[Any, Any, None]]
-) -> dict[str, Any]:
-    """Write the code package of a batch that the console ordered; run again, it writes the identical file.
-
-    Args:
-        runtime: gives the key and the folder.
-        name: the batch's.
-        progress: awaited about once a second with (lines so far, all lines).
-
-    Raises:
-        InvalidInput: the folder cannot be written.
-    """
-    async with runtime.db.transaction() as tx:
-        batch = await batches.get(tx, name)
-        key = await keys.load(tx, runtime.vault, batch.key_id)
-        brand = next(each for each in await catalogue.list_brands(tx) if each.id == batch.brand_id)
-    folder = packages_folder(runtime.settings)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    loop = asyncio.get_running_loop()
-    told = time.monotonic()
-
-    def on_progress(done: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= _TELL_EVERY_S:
-            told = time.monotonic()
-            asyncio.run_coroutine_threadsafe(progress(done, batch.count), loop).result()
-
-    await progress(0, batch.count)
-    path = packages.path_in(folder, batch)
-    try:
-        manifest = await asyncio.to_thread(packages.write, path, batch, key, brand=brand.slug, on_progress=on_progress)
-    except InvalidInput:
-        async with runtime.db.transaction() as tx:
-            await batches.fail(tx, batch)
-        raise
-    await progress(batch.count, batch.count)
-    async with runtime.db.transaction() as tx:
-        await batches.finish(tx, batch, sha256=manifest.sha256, actor=None)
-    return {"lines": manifest.count, "bytes": manifest.bytes, "sha256": manifest.sha256}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codegen import batches
+from codegen import batches, packaging
 from kernel.tasks import Attempt, TaskFunction
 from scanapi import settle
-from yima import issue, labels
+from yima import labels, writing
 from yima.runtime import Runtime
 
 
@@ -26,6 +26,18 @@ def functions(runtime: Runtime) -> Mapping[str, TaskFunction]:
         return await labels.render(runtime, job, progress=attempt.progress)
 
     async def write_package(attempt: Attempt) -> dict[str, Any]:
-        return await issue.write_package(runtime, attempt.args["batch"], progress=attempt.progress)
+        return await writing.write_package(runtime, attempt.args["package"], attempt)
 
-    return {"settle_claims": settle_claims, "render_labels": render_labels, "write_package": write_package}
+    async def write_package_of_0004(attempt: Attempt) -> dict[str, Any]:
+        """Asked for by a version that knew one package a batch; it may be serving yet while this one takes over."""
+        async with runtime.db.transaction() as tx:
+            batch = await batches.get(tx, attempt.args["batch"])
+            package = await packaging.adopt(tx, batch)
+        return await writing.write_package(runtime, package.id, attempt)
+
+    return {
+        "settle_claims": settle_claims,
+        "render_labels": render_labels,
+        packaging.WRITE: write_package,
+        "write_package": write_package_of_0004,
+    }

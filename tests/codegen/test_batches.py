@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from codegen import batches, keys, ranges, scheme
+from codegen import batches, keys, order_states, ranges, scheme
 from codegen.issued import look_up
 from kernel.errors import Conflict, InvalidInput, NotFound
 from tests.world import GTIN, World
@@ -162,7 +162,7 @@ async def test_a_hundred_million_codes_switch_state_in_one_row(world: World) -> 
             tx, world.opened.vault, brand_id=world.brand.id, gtin=GTIN, count=10**8, form="short",
             public_url="https://t.yima.cn", paired=False, order_number=None, actor="test",
         )  # fmt: skip
-        await batches.finish(tx, batch, sha256="0" * 64, actor="test")
+        await order_states.note_written(tx, batch, sha256="0" * 64)
         batch = await batches.get(tx, batch.name)
         assert await ranges.set_state(tx, batch, state="activated", actor="test") == 10**8
         found = await look_up(tx, [(batch.key_id << 35) | (batch.first_serial + 2 * (10**8 - 1))])

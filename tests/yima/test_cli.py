@@ -27,7 +27,8 @@ GTIN = "6909999000012"
 LONG_GTIN = "06909999000012"
 MANIFEST = {
     "batch", "order", "brand", "gtin", "count", "first_serial", "last_serial", "key_id", "form", "pair", "prefix",
-    "file", "bytes", "sha256",
+    "file", "bytes", "sha256", "package", "recipient", "layout", "first_line", "last_line", "setup_head", "setup_tail",
+    "encrypted",
 }  # fmt: skip
 COMMANDS = [
     "up", "demo", "migrate", "doctor", "brand list", "brand create", "product list", "product create", "codes issue",

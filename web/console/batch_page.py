@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from litestar import Response
 
-from codegen import batches, orders, packages, ranges, states
+from codegen import batches, orders, ranges, states
 from codegen.batches import Batch
 from codegen.states import Span
 from insights import claims
-from kernel.db import Tx
 from kernel.errors import YimaError
-from staff import people
 from staff.access import Permission
 from traceability import catalogue
 from traceability.catalogue import Product
-from web.console import counts, forms
+from web.console import counts, forms, package_parts
 from web.console.desk import Desk
 from web.console.guard import Form
 from web.console.query import Query
@@ -25,7 +23,6 @@ from web.console.seat import Seat
 from web.console.texts import say
 
 STATE_ROWS: Final = 20
-DOWNLOAD_ROWS: Final = 10
 LABEL_ROWS: Final = 5
 CLAIMS_MAX: Final = 10_000_000
 """On a batch's own page, its claims are counted so far."""
@@ -63,26 +60,6 @@ async def scanned(desk: Desk, seat: Seat, batch: Batch) -> int:
     return await counts.scans(desk.means.views, seat.brand.id, layer="first", batches=frozenset({batch.id}))
 
 
-async def package(desk: Desk, seat: Seat, tx: Tx, batch: Batch) -> dict[str, Any]:
-    """What the package's part of the page shows."""
-    status = await orders.progress(tx, batch)
-    path = packages.path_in(desk.means.packages, batch)
-    under_way = status is not None and status.state in ("queued", "running")
-    names = {
-        people.actor_of(each.id): each.name for each in await people.list_of_brand(tx, desk.means.vault, seat.brand.id)
-    }
-    return {
-        "job": status,
-        "under_way": under_way,
-        "total": max(batch.count, 1),
-        "written": batch.state == "ready" and path.is_file() and not under_way,
-        "size": path.stat().st_size if path.is_file() else 0,
-        "names": names,
-        "downloads": await orders.downloads(tx, desk.means.vault, batch, limit=DOWNLOAD_ROWS),
-        "may_order": Permission.ORDER_CODES in seat.may,
-    }
-
-
 async def answer(
     desk: Desk, seat: Seat, name: str, *, error: YimaError | None = None, form: Form | None = None
 ) -> Response[bytes]:
@@ -94,7 +71,7 @@ async def answer(
         product = await catalogue.product(tx, batch.gtin, brand_id=seat.brand.id)
         held = await ranges.held_of(tx, batch)
         said = await ranges.list_states(tx, batch, before=before, limit=STATE_ROWS + 1)
-        parts = await package(desk, seat, tx, batch)
+        parts = await package_parts.read(desk, seat, tx, batch)
         labels = await orders.label_jobs(tx, batch, limit=LABEL_ROWS)
         [claimed] = await claims.count(tx, [(batch.unit_id(1), batch.unit_id(batch.count))], most=CLAIMS_MAX)
     own = seat.path(f"/batches/{batch.name}")
@@ -117,7 +94,7 @@ async def answer(
         labels=labels,
         switches=[("", say("batches.switch.choose", language))]
         + [(state, say(f"batches.do.{state}", language)) for state in SWITCHES],
-        given={name: given.get(name) for name in ("state", "first", "last", "reason")},
+        given={name: given.get(name) for name in ("state", "first", "last", "reason", "cancel_reason")},
         reason_max=ranges.REASON_CHARS_MAX,
         errors=forms.Refusals() if error is None else forms.refusals(error, language),
         may_switch=Permission.SWITCH_CODES in seat.may,

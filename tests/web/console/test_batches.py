@@ -16,16 +16,17 @@ from hypothesis import strategies as st
 from playwright.async_api import Browser, expect
 from sqlalchemy import text
 
-from codegen import batches, orders, packages, states
+from codegen import batches, packages, packaging, states
 from codegen.batches import Batch
 from codegen.issued import look_up
 from codegen.states import Span
 from insights import rollups
+from kernel.tasks import Attempt
 from staff.access import Role
 from tests.web.console.conftest import Client, Console
 from tests.web.console.eyes import serious_problems
 from tests.world import GTIN
-from yima import issue, worker
+from yima import worker, writing
 
 SCRIPT = "<script>window.hurt=1</script>\"'><img src=x onerror=window.hurt=1>"
 _numbers = iter(range(1, 10_000))
@@ -43,10 +44,16 @@ async def order(console: Console, client: Client, **given: str) -> Batch:
 
 
 async def task_of(console: Console, batch: Batch) -> UUID:
+    """The latest task that writes a package of the batch."""
     async with console.opened.db.transaction() as tx:
-        status = await orders.progress(tx, batch)
-    assert status is not None
-    return status.id
+        row = await tx.execute(
+            text("SELECT task FROM code_package WHERE batch_id = :id ORDER BY id DESC LIMIT 1"), {"id": batch.id}
+        )
+        return row.scalar_one()
+
+
+def of(batch: Batch, number: int = 1) -> str:
+    return f"/batches/{batch.name}/packages/{batch.name}-{number}"
 
 
 async def write(console: Console, client: Client, **given: str) -> Batch:
@@ -57,7 +64,7 @@ async def write(console: Console, client: Client, **given: str) -> Batch:
 
 
 def path_of(console: Console, batch: Batch) -> Path:
-    return packages.path_in(issue.packages_folder(console.opened.settings), batch)
+    return packages.path_in(writing.folder_of(console.opened.settings), f"{batch.name}-1", encrypted=False)
 
 
 async def page_of(console: Console, client: Client, batch: Batch) -> str:
@@ -83,22 +90,22 @@ async def test_ordered_batch_is_written_by_a_worker_and_handed_out_on_record(con
     page = await page_of(console, client, batch)
     assert 'hx-trigger="every 2s"' in page
     assert "Waiting for a worker" in page
-    assert (await client.post(console.path(f"/batches/{batch.name}/download"))).status_code == 409
-    assert (await client.get(console.path(f"/batches/{batch.name}/manifest"))).status_code == 404
+    assert (await client.post(console.path(f"{of(batch)}/download"))).status_code == 409
+    assert (await client.get(console.path(f"{of(batch)}/manifest"))).status_code == 404
     assert await worker.run_here(console.opened, await task_of(console, batch)) == "done"
     page = await page_of(console, client, batch)
     assert "hx-trigger" not in page
-    assert "The file is not encrypted; handle it like cash" in page
+    assert "Handle packages like cash" in page
     assert "Nobody has taken it yet" in page
-    answer = await client.post(console.path(f"/batches/{batch.name}/download"))
+    answer = await client.post(console.path(f"{of(batch)}/download"))
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["content-disposition"] == f'attachment; filename="{batch.name}.txt"'
+    assert answer.headers["content-disposition"] == f'attachment; filename="{batch.name}-1.txt"'
     assert "content-encoding" not in answer.headers
     lines = answer.text.splitlines()
     assert len(lines) == len(set(lines)) == 40
     assert all(line.startswith("HTTP://T.YIMA.CN/Q/") for line in lines)
-    manifest = (await client.get(console.path(f"/batches/{batch.name}/manifest"))).json()
+    manifest = (await client.get(console.path(f"{of(batch)}/manifest"))).json()
     assert manifest["sha256"] == hashlib.sha256(answer.content).hexdigest()
     assert manifest["order"] == batch.order_number
     page = await page_of(console, client, batch)
@@ -116,7 +123,7 @@ async def test_ordered_batch_is_written_by_a_worker_and_handed_out_on_record(con
         )
         actions = set(trail.scalars())
     assert row.actor.startswith("staff:")
-    assert (row.file, row.lines) == (f"{batch.name}.txt", 40)
+    assert (row.file, row.lines) == (f"{batch.name}-1.txt", 40)
     assert b"127.0.0.1" not in row.address_sealed
     assert {"batch.order", "package.download"} <= actions
     assert path_of(console, batch).stat().st_mode & 0o077 == 0
@@ -130,7 +137,8 @@ async def test_same_order_number_twice_is_one_batch(console: Console):
     assert first.headers["location"] == second.headers["location"]
     async with console.opened.db.transaction() as tx:
         count = await tx.execute(
-            text("SELECT count(*) FROM task WHERE kind = 'write_package' AND args->>'batch' = :name"),
+            text("""SELECT count(*) FROM task WHERE kind = 'write_code_package' AND args->>'package' IN
+                (SELECT p.id::text FROM code_package p JOIN batch b ON b.id = p.batch_id WHERE b.name = :name)"""),
             {"name": first.headers["location"].rsplit("/", 1)[1]},
         )
     assert count.scalar_one() == 1
@@ -183,7 +191,7 @@ async def test_another_brands_product_cannot_be_ordered(console: Console):
 async def test_paired_package_has_two_codes_a_line(console: Console):
     client = await console.client(Role.OWNER)
     batch = await write(console, client, paired="1", form="gs1", count="3")
-    answer = await client.post(console.path(f"/batches/{batch.name}/download"))
+    answer = await client.post(console.path(f"{of(batch)}/download"))
     assert [line.count("HTTP://T.YIMA.CN/01/") for line in answer.text.splitlines()] == [2, 2, 2]
 
 
@@ -202,7 +210,7 @@ async def test_worker_that_died_in_the_middle_is_followed_by_another(console: Co
         patched.setattr(packages, "write", die)
         with pytest.raises(Killed):
             await worker.run_here(console.opened, task_id)
-    assert "Writing: 0 of 40" in await page_of(console, client, batch)
+    assert "Being written, 0%" in await page_of(console, client, batch)
     assert await worker.run_here(console.opened, task_id) == "taken"
     async with console.opened.db.transaction() as tx:
         await tx.execute(text("UPDATE task SET due_at = now() WHERE id = :id"), {"id": task_id})
@@ -215,30 +223,34 @@ async def test_progress_moves_while_the_package_is_written(console: Console):
     batch = await order(console, client)
     seen: list[str] = []
 
-    async def watch(done: int, total: int) -> None:
-        async with console.opened.db.transaction() as tx:
-            await tx.execute(
-                text("UPDATE task SET state = 'running', done = :done, total = :total WHERE id = :id"),
-                {"done": done, "total": total, "id": await task_of(console, batch)},
-            )
-        part = await client.get(console.path(f"/batches/{batch.name}/package"), headers={"HX-Request": "true"})
-        seen.extend(re.findall(r'<progress value="(\d+)" max="40"', part.text))
+    class Watched(Attempt):
+        async def progress(self, done: int, total: int) -> None:
+            async with console.opened.db.transaction() as tx:
+                await tx.execute(
+                    text("UPDATE task SET state = 'running', done = :done, total = :total WHERE id = :id"),
+                    {"done": done, "total": total, "id": self.id},
+                )
+            part = await client.get(console.path(f"/batches/{batch.name}/packages"), headers={"HX-Request": "true"})
+            seen.extend(re.findall(r'<progress value="(\d+)" max="40"', part.text))
 
-    await issue.write_package(console.opened, batch.name, progress=watch)
+    async with console.opened.db.transaction() as tx:
+        [package] = await packaging.list_of(tx, batch, limit=2)
+    attempt = Watched(console.opened.db, await task_of(console, batch), 1, {})
+    await writing.write_package(console.opened, package.id, attempt)
     assert (seen[0], seen[-1]) == ("0", "40")
 
 
 async def test_failure_is_told_and_can_be_tried_again(console: Console):
     client = await console.client(Role.OWNER)
     batch = await order(console, client)
-    folder = issue.packages_folder(console.opened.settings)
+    folder = writing.folder_of(console.opened.settings)
     folder.mkdir(parents=True, exist_ok=True)
     path_of(console, batch).mkdir()
     assert await worker.run_here(console.opened, await task_of(console, batch)) == "failed"
     page = await page_of(console, client, batch)
     assert "It failed" in page
     path_of(console, batch).rmdir()
-    assert (await client.post(console.path(f"/batches/{batch.name}/package"))).status_code == 303
+    assert (await client.post(console.path(f"{of(batch)}/retry"))).status_code == 303
     assert await worker.run_here(console.opened, await task_of(console, batch)) == "done"
     assert "Download the package" in await page_of(console, client, batch)
 
@@ -248,10 +260,10 @@ async def test_batch_written_elsewhere_can_be_written_again_identically(console:
     async with console.opened.db.transaction() as tx:
         batch = await batches.get(tx, console.world.batch)
     page = await page_of(console, client, batch)
-    assert "is not on this server" in page
-    await client.post(console.path(f"/batches/{batch.name}/package"))
+    assert "No package yet" in page
+    await client.post(console.path(f"/batches/{batch.name}/packages"))
     assert await worker.run_here(console.opened, await task_of(console, batch)) == "done"
-    answer = await client.post(console.path(f"/batches/{batch.name}/download"))
+    answer = await client.post(console.path(f"{of(batch)}/download"))
     assert answer.text.splitlines() == console.world.lines
     async with console.opened.db.transaction() as tx:
         assert (await batches.get(tx, batch.name)).sha256 == batch.sha256
@@ -260,12 +272,14 @@ async def test_batch_written_elsewhere_can_be_written_again_identically(console:
 async def test_whoever_may_not_order_gets_no_codes(console: Console):
     owner = await console.client(Role.OWNER)
     batch = await write(console, owner)
+    inner = of(batch).removeprefix("/batches")
     for role in (Role.WAREHOUSE, Role.ANALYST, Role.AUDITOR, Role.MARKETER):
         client = await console.client(role)
         page = await page_of(console, client, batch)
         assert "Download the package" not in page
         for method, rest in (
-            ("POST", f"/{batch.name}/download"), ("POST", f"/{batch.name}/package"), ("GET", f"/{batch.name}/manifest"),
+            ("POST", f"{inner}/download"), ("POST", f"/{batch.name}/packages"), ("GET", f"{inner}/manifest"),
+            ("POST", f"{inner}/retry"), ("POST", f"/{batch.name}/cancel"), ("POST", f"/{batch.name}/close"),
             ("GET", "/new"), ("POST", "/new"),
         ):  # fmt: skip
             answer = await client.http.request(method, console.path(f"/batches{rest}"), data={"csrf": client.csrf})
@@ -374,10 +388,10 @@ async def test_nasty_reasons_and_orders_stay_texts(console: Console):
 
 async def test_another_brands_batch_is_not_there(console: Console):
     client = await console.client(Role.OWNER, brand=console.other)
-    for rest in ("", "/package", "/manifest"):
+    for rest in ("", "/packages", "/packages/x/manifest"):
         path = console.path(f"/batches/{console.world.batch}{rest}", brand=console.other.slug)
         assert (await client.get(path)).status_code == 404
-    for rest in ("/download", "/package", "/switch", "/thaw"):
+    for rest in ("/packages/x/download", "/packages/x/retry", "/packages", "/cancel", "/close", "/switch", "/thaw"):
         path = console.path(f"/batches/{console.world.batch}{rest}", brand=console.other.slug)
         assert (await client.post(path, {"state": "void", "reason": "x", "range": "1"})).status_code == 404
 

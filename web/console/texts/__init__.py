@@ -13,6 +13,7 @@ from web.console.texts import (
     frame,
     heatmap,
     members,
+    ordering,
     overview,
     people,
     product_links,
@@ -24,7 +25,7 @@ from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, batches, brand, dealers, draws, frame, heatmap, members, overview,
+    account, batches, brand, dealers, draws, frame, heatmap, members, ordering, overview,
     people, product_links, products, scans, trail,
 )  # fmt: skip
 

@@ -1,0 +1,176 @@
+"""Files written in parts that survive a kill: what is on the disk at a checkpoint is gone on from, not made again.
+
+The part lies beside the final name under a hidden one, with a mark that tells how far it is whole. A writer holds a
+lock on it, which ends with the writer however it ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from kernel.errors import InvalidInput, Unavailable, YimaError
+
+LOCK_WAIT_S: Final = 10.0
+"""So long another writer of the same file is waited for; a worker that lost its lease stops within a second."""
+_READ_BYTES: Final = 1 << 20
+_POLL_S: Final = 0.05
+
+
+@dataclass(slots=True)
+class Part:
+    """A file that is being written.
+
+    Attributes:
+        file: To write to, behind what is there.
+        digest: SHA-256 of what is there; whoever writes feeds it.
+        rows: Rows that are there.
+    """
+
+    file: BinaryIO
+    digest: hashlib._Hash
+    rows: int
+    _purpose: str
+    _mark: Path
+
+    def keep(self, rows: int) -> None:
+        """Note that the file is whole up to here, `rows` in all: a writer after a kill goes on from this."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.rows = rows
+        mark = {
+            "purpose": self._purpose, "rows": rows, "bytes": self.file.tell(), "sha256": self.digest.hexdigest(),
+        }  # fmt: skip
+        fresh = self._mark.with_suffix(".new")
+        with fresh.open("w") as file:
+            json.dump(mark, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._mark)
+
+
+@contextmanager
+def resuming(path: Path, purpose: str, *, wait_s: float = LOCK_WAIT_S) -> Iterator[Part]:
+    """A file to write that takes the name `path` when the block ends well; a kill leaves a part to go on with.
+
+    An error that is told to a person removes the part, and so does a full disk, which would stay full otherwise; any
+    other error (a lost lease, a database that went away) leaves it to whoever comes next. Only the owner may read
+    it: an unclaimed code is money.
+
+    Args:
+        path: The final name.
+        purpose: What the content is made of: a part with another purpose is begun anew.
+        wait_s: So long another writer of the same file is waited for.
+
+    Raises:
+        InvalidInput: the place cannot be written, or the disk is full.
+        Unavailable: another process is writing the file.
+    """
+    part, mark = names(path)
+    try:
+        file = _lock(part, path, wait_s)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:  # whatever happens to the part happens under its lock
+        yield _resume(file, purpose, mark)
+        file.flush()
+        os.fsync(file.fileno())
+        part.replace(path)
+        mark.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except (ConnectionError, TimeoutError):  # the database's, not the disk's
+        raise
+    except OSError as error:
+        remove(path)
+        raise _unwritable(path, error) from error
+    except YimaError:
+        remove(path)
+        raise
+    finally:
+        with suppress(OSError):  # it is flushed, or what could not be written was told above
+            file.close()
+
+
+def names(path: Path) -> tuple[Path, Path]:
+    """Where the part of a file and its mark lie."""
+    stem = f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}"
+    return path.with_name(f"{stem}.resume"), path.with_name(f"{stem}.mark")
+
+
+def remove(path: Path) -> None:
+    """Remove the part of a file that will not be gone on with."""
+    for each in names(path):
+        with suppress(OSError):  # the error that led here is the one to tell
+            each.unlink(missing_ok=True)
+
+
+def _lock(part: Path, path: Path, wait_s: float) -> BinaryIO:
+    until = time.monotonic() + wait_s
+    while True:
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(descriptor, part):
+                return os.fdopen(descriptor, "r+b")
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                os.close(descriptor)
+                raise Unavailable(f"Another process is writing {path.name}: try again when it is done.") from None
+            time.sleep(_POLL_S)
+        os.close(descriptor)  # the one before us is done, or we try again
+
+
+def _is_at(descriptor: int, part: Path) -> bool:
+    """Whether the locked file still bears the part's name: the writer before us may have given it the final one."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), part.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _resume(file: BinaryIO, purpose: str, mark: Path) -> Part:
+    """Go on behind the last checkpoint, if what is there is what the mark says; else begin anew."""
+    digest, rows, size = hashlib.sha256(), 0, 0
+    try:
+        kept = json.loads(mark.read_text())
+        if kept["purpose"] == purpose:
+            digest = _hash(file, int(kept["bytes"]))
+            if digest.hexdigest() == kept["sha256"]:
+                rows, size = int(kept["rows"]), int(kept["bytes"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # none, or torn
+        rows = size = 0
+    if not rows:
+        digest = hashlib.sha256()
+        mark.unlink(missing_ok=True)
+    file.truncate(size)
+    file.seek(size)
+    return Part(file, digest, rows, purpose, mark)
+
+
+def _hash(file: BinaryIO, size: int) -> hashlib._Hash:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while size and (block := file.read(min(_READ_BYTES, size))):
+        digest.update(block)
+        size -= len(block)
+    return digest
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(f"Cannot write {path}: {error.strerror or error}.", path=str(path))
