@@ -1,4 +1,9 @@
-"""The GS1 resolver over HTTP, statement by statement of the conformance list."""
+"""The GS1 resolver over HTTP, statement by statement of the conformance list.
+
+The numbers are those of Conformance.txt. Not here: 2 (TLS is the proxy's), 4 to 6 (compressed links are not read),
+10 (further parameters are passed on, see 16), 19 (the vocabulary's namespace, see 15 and 18), 20 (nothing is handed on
+by company prefix).
+"""
 
 import json
 from pathlib import Path
