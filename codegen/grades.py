@@ -153,7 +153,7 @@ def grade(picture: NDArray[np.uint8], seen: Sighting) -> Grades:
         _format_information(sampled, parts, levels),
         _axial_nonuniformity(corners),
         _grid_nonuniformity(shifts),
-        _unused_error_correction(seen),
+        _unused_error_correction(seen, wrong if sampled.told else None),
         _quiet_zone(sampled),
     )
     return Grades(parameters, shifts.growth, inverted, corners)
@@ -240,7 +240,7 @@ def _modulation(name: str, seen: Sighting, levels: Levels, modulations: Floats) 
     best = 0
     for level in range(4, 0, -1):
         errors = np.bincount(blocks[weakest < level], minlength=len(spendable))
-        left = min(1 - 2 * wrong / spend for wrong, spend in zip(errors, spendable, strict=True))
+        left = min(1 - 2 * int(wrong) / spend for wrong, spend in zip(errors, spendable, strict=True))
         best = max(best, min(level, _at_least(left, _CORRECTION)))
     values = np.ones(count)
     np.minimum.at(values, numbers, modulations[placed])
@@ -342,9 +342,20 @@ def _grid_nonuniformity(shifts: grids.Shifts) -> Parameter:
     return Parameter("grid_nonuniformity", value, _at_most(value, _GRID))
 
 
-def _unused_error_correction(seen: Sighting) -> Parameter:
-    """Unused error correction (clause of that name): UEC = 1 - (e + 2t) / capacity, as the decoder tells it."""
+def _unused_error_correction(seen: Sighting, wrong: Bools | None) -> Parameter:
+    """Unused error correction (clause of that name): UEC = 1 - (e + 2t) / capacity, of the worst block.
+
+    The wrong codewords t are those with a module of the wrong colour, where it is known which these are; else
+    the decoder's own figure stands. Erasures e there are none.
+    """
+    assert seen.version is not None
     value = 1.0 if seen.unused_correction is None else float(seen.unused_correction)
+    if wrong is not None:
+        codewords = anatomy.anatomy(seen.version).codewords
+        owners, spendable = anatomy.blocks(seen.version, seen.level or "M")
+        hurt = np.unique(codewords[wrong & (codewords >= 0)])
+        errors = np.bincount(np.array(owners)[hurt], minlength=len(spendable))
+        value = max(0.0, min(1 - 2 * int(count) / spend for count, spend in zip(errors, spendable, strict=True)))
     return Parameter("unused_error_correction", value, _at_least(value, _CORRECTION))
 
 
@@ -361,9 +372,9 @@ def _quiet_zone(sampled: _Symbol) -> Parameter:
 
 def _at_least(value: float, limits: tuple[float, ...]) -> int:
     """The grade of a value that should be high."""
-    return 4 - sum(value < limit for limit in limits)
+    return 4 - sum(bool(value < limit) for limit in limits)
 
 
 def _at_most(value: float, limits: tuple[float, ...]) -> int:
     """The grade of a value that should be low."""
-    return 4 - sum(value > limit for limit in limits)
+    return 4 - sum(bool(value > limit) for limit in limits)
