@@ -81,14 +81,16 @@ class Reader:
     Not for several threads at once.
     """
 
-    def __init__(self, limits: Limits = LIMITS, *, previews: int = 0) -> None:
+    def __init__(self, limits: Limits = LIMITS, *, previews: int = 0, total_s_max: float | None = None) -> None:
         """Make ready; the child starts with the first file.
 
         Args:
             limits: What a file may cost.
             previews: Of how many pages of each file a preview is wanted.
+            total_s_max: Seconds that all files together may take; None without a limit.
         """
         self._limits = limits
+        self._ends = None if total_s_max is None else time.monotonic() + total_s_max
         self._previews = previews
         self._child: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -130,6 +132,8 @@ class Reader:
         assert self._socket is not None
         request = {"name": name, "limits": asdict(limits), "previews": self._previews}
         ends = time.monotonic() + limits.file_s_max
+        if self._ends is not None:
+            ends = min(ends, self._ends)
         try:
             socket.send_fds(self._socket, [json.dumps(request).encode() + b"\n"], [file.fileno()])
         except OSError as error:
@@ -141,8 +145,8 @@ class Reader:
                     yield _page(page, name)
                 case {"remark": str(sentence)}:
                     yield Said(name, sentence)
-                case {"error": str(sentence)}:
-                    raise InvalidInput(sentence, file=name)
+                case {"error": str(sentence), "problem": str(problem)}:
+                    raise InvalidInput(sentence, problem=problem)
                 case {"end": True}:
                     return
                 case _:
@@ -176,8 +180,10 @@ class Reader:
             raise self._lost(name) from error
 
     def _too_long(self, name: str) -> InvalidInput:
-        seconds = min(self._limits.page_s_max, self._limits.file_s_max)
-        return InvalidInput(f"{name} takes longer to read than {seconds:g} s a page allow; it was given up.", file=name)
+        seconds = self._limits.page_s_max
+        return InvalidInput(
+            f"{name} takes longer to read than is allowed ({seconds:g} s a page); it was given up.", problem="time"
+        )
 
     def _lost(self, name: str) -> InvalidInput:
         """What to say of a file on which the child ended."""
@@ -189,11 +195,11 @@ class Reader:
             except subprocess.TimeoutExpired:
                 status = None
         if status == -signal.SIGXCPU:
-            return InvalidInput(f"{name} takes more computing than is allowed; it was given up.", file=name)
+            return InvalidInput(f"{name} takes more computing than is allowed; it was given up.", problem="time")
         megabytes = self._limits.memory_bytes_max >> 20
         return InvalidInput(
             f"{name} breaks what reads it, or needs more than {megabytes:,} MiB of memory: it is damaged, or made to "
-            "do harm.", file=name,
+            "do harm.", problem="broken",
         )  # fmt: skip
 
     def _start(self) -> None:
@@ -258,7 +264,7 @@ def _page(said: dict[str, Any], name: str) -> ReadPage:
         preview = base64.b64decode(said["preview"])
         return ReadPage(name, number, int(said["width"]), int(said["height"]), symbols, preview)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"{name} breaks what reads it: it is made to do harm.", file=name) from error
+        raise InvalidInput(f"{name} breaks what reads it: it is made to do harm.", problem="broken") from error
 
 
 def _symbol(said: dict[str, Any], name: str, page: int) -> ReadSymbol:
@@ -313,11 +319,12 @@ def _serve_one(channel: socket.socket, file: BinaryIO, name: str, limits: Limits
             preview = _preview(page) if page.number <= previews else b""
             _send(channel, {"page": _told(page, symbols, preview)})
     except YimaError as error:
-        _send(channel, {"error": error.message})
+        _send(channel, {"error": error.message, "problem": str(error.details.get("problem", "damaged"))})
     except MemoryError:
-        _send(channel, {"error": f"{name} needs more than {limits.memory_bytes_max >> 20:,} MiB of memory."})
+        sentence = f"{name} needs more than {limits.memory_bytes_max >> 20:,} MiB of memory."
+        _send(channel, {"error": sentence, "problem": "memory"})
     except RecursionError:
-        _send(channel, {"error": f"{name} is damaged: it is nested too deeply."})
+        _send(channel, {"error": f"{name} is damaged: it is nested too deeply.", "problem": "damaged"})
     else:
         _send(channel, {"end": True})
 

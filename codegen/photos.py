@@ -107,7 +107,8 @@ def pages(file: BinaryIO, name: str, limits: Limits = LIMITS) -> Iterator[Page |
         limits: How much of it is looked at.
 
     Raises:
-        InvalidInput: It is empty, of a kind that is not read, damaged, locked, or too large.
+        InvalidInput: It is empty, of a kind that is not read, damaged, locked, or too large; the detail `problem`
+            says so in a word.
     """
     head = file.read(_HEAD_BYTES)
     file.seek(0)
@@ -124,13 +125,13 @@ def pages(file: BinaryIO, name: str, limits: Limits = LIMITS) -> Iterator[Page |
 def _kind(head: bytes, name: str) -> str:
     """What the first bytes say that a file is."""
     if not head:
-        raise InvalidInput(f"{name} is empty.")
+        raise InvalidInput(f"{name} is empty.", problem="empty")
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
-    raise InvalidInput(f"{name} is {_foreign(head)}, not a picture that is read here ({NAMES}).")
+    raise InvalidInput(f"{name} is {_foreign(head)}, not a picture that is read here ({NAMES}).", problem="foreign")
 
 
 def _foreign(head: bytes) -> str:
@@ -149,7 +150,7 @@ def _foreign(head: bytes) -> str:
 
 
 def _too_large(name: str, pixels: str, limits: Limits) -> InvalidInput:
-    return InvalidInput(f"{name} has {pixels} pixels, above {limits.pixels_max:,}.")
+    return InvalidInput(f"{name} has {pixels} pixels, above {limits.pixels_max:,}.", problem="pixels")
 
 
 def _picture_pages(file: BinaryIO, name: str, kind: str, limits: Limits) -> Iterator[Page | Remark]:
@@ -162,7 +163,7 @@ def _picture_pages(file: BinaryIO, name: str, kind: str, limits: Limits) -> Iter
                 if image.width * image.height > limits.pixels_max:
                     raise _too_large(name, f"{image.width} x {image.height}", limits)
                 if kind == "TIFF" and number > limits.pages_max:
-                    raise InvalidInput(f"{name} has more than {limits.pages_max:,} pages.")
+                    raise InvalidInput(f"{name} has more than {limits.pages_max:,} pages.", problem="pages")
                 if kind != "TIFF" and number > limits.frames_max:
                     yield Remark(f"{name} is an animation; only its first {limits.frames_max:,} frames were read.")
                     return
@@ -174,7 +175,9 @@ def _picture_pages(file: BinaryIO, name: str, kind: str, limits: Limits) -> Iter
     except Image.DecompressionBombError as error:
         raise _too_large(name, f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,}", limits) from error
     except UnidentifiedImageError as error:
-        raise InvalidInput(f"{name} is damaged: it begins as a {kind} picture and is none.") from error
+        raise InvalidInput(
+            f"{name} is damaged: it begins as a {kind} picture and is none.", problem="damaged"
+        ) from error
     except (
         OSError,
         SyntaxError,
@@ -185,7 +188,7 @@ def _picture_pages(file: BinaryIO, name: str, kind: str, limits: Limits) -> Iter
         ArithmeticError,
         LookupError,
     ) as error:
-        raise InvalidInput(f"{name} is damaged: {_plainly(error)}.") from error
+        raise InvalidInput(f"{name} is damaged: {_plainly(error)}.", problem="damaged") from error
 
 
 def _plainly(error: Exception) -> str:
@@ -223,15 +226,15 @@ def _pdf_pages(file: BinaryIO, name: str, limits: Limits) -> Iterator[Page]:
     try:
         with closing(pypdfium2.PdfDocument(file)) as document:
             if len(document) > limits.pages_max:
-                raise InvalidInput(f"{name} has {len(document):,} pages, above {limits.pages_max:,}.")
+                raise InvalidInput(f"{name} has {len(document):,} pages, above {limits.pages_max:,}.", problem="pages")
             if not len(document):
-                raise InvalidInput(f"{name} is damaged: it has no page.")
+                raise InvalidInput(f"{name} is damaged: it has no page.", problem="damaged")
             for number in range(1, len(document) + 1):
                 yield Page(number, _render(document, number, name, limits), drawn=True)
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
-            raise InvalidInput(f"{name} is protected by a password; save it without.") from error
-        raise InvalidInput(f"{name} is a damaged PDF: {_plainly(error)}.") from error
+            raise InvalidInput(f"{name} is protected by a password; save it without.", problem="locked") from error
+        raise InvalidInput(f"{name} is a damaged PDF: {_plainly(error)}.", problem="damaged") from error
 
 
 def _render(document: Any, number: int, name: str, limits: Limits) -> NDArray[np.uint8]:  # noqa: ANN401 (untyped)
@@ -240,7 +243,8 @@ def _render(document: Any, number: int, name: str, limits: Limits) -> NDArray[np
         if not (0 < width <= PAGE_POINTS_MAX and 0 < height <= PAGE_POINTS_MAX):
             raise InvalidInput(
                 f"Page {number} of {name} measures {width:.0f} x {height:.0f} points; at most "
-                f"{PAGE_POINTS_MAX:,} a side are read."
+                f"{PAGE_POINTS_MAX:,} a side are read.",
+                problem="box",
             )
         scale = min(PDF_DPI / 72, (limits.pixels_max / (width * height)) ** 0.5)
         with closing(page.render(scale=scale, grayscale=True)) as bitmap:

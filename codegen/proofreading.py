@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,8 @@ with another host than its batch was printed with; void, recalled, frozen or exp
 issued here; somebody else's address or text."""
 
 _VERIFIED_AT_ONCE: Final = 1_000
+_HIDDEN: Final = "•"
+_CODE_LIKE: Final = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z]|[ -](?=[0-9A-Za-z])){19,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,16 @@ class Proof:
         self._seen.add(name)
         self.summary.add(judged)
         return judged
+
+
+def masked(code: str) -> str:
+    """A code as it may be shown to people who look after batches and are given no codes."""
+    return f"{code[:4]}{_HIDDEN * 12}{code[-4:]}"
+
+
+def masked_text(text: str) -> str:
+    """A text with whatever in it might be a code made illegible."""
+    return _CODE_LIKE.sub(lambda found: found[0][:4] + _HIDDEN * (len(found[0]) - 4), text)
 
 
 def told(each: ProofSymbol) -> dict[str, Any]:

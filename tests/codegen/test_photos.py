@@ -303,8 +303,8 @@ def test_the_child_reads_what_this_process_reads(tmp_path: Path) -> None:
         ("print('x')\n        channel.send(b'no json\\n')", "breaks what reads it"),
         ("channel.send(b'[1]\\n')", "breaks what reads it"),
         ("channel.send(b'{\"page\": {\"number\": \"x\"}}\\n')", "made to do harm"),
-        ("import time; time.sleep(60)", "takes longer to read than 1 s"),
-        ("while True: pass", "takes longer to read than 1 s"),
+        ("import time; time.sleep(60)", "takes longer to read than is allowed"),
+        ("while True: pass", "takes longer to read than is allowed"),
         ("import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 2))\n        while True: pass", "computing"),
     ],
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -25,6 +25,7 @@ from web.assets import Assets
 from web.console import frame, visit
 from web.console.seat import Person, Seat
 from web.console.texts import TEXTS, say
+from web.console.turns import Turns
 from web.console.visit import Visit
 
 CONTENT_SECURITY_POLICY: Final = (
@@ -72,6 +73,7 @@ class Means:
         dev: whether this is a development installation.
         mail: whether e-mail can be sent.
         decide_claim: decides a held claim in the caller's transaction; pays it where `post`, else voids it.
+        reading: the turns in which uploaded photos are read.
     """
 
     db: Database
@@ -86,6 +88,7 @@ class Means:
     dev: bool
     mail: bool
     decide_claim: DecideClaim
+    reading: Turns = field(default_factory=lambda: Turns(at_once=1, waiting_max=4))
 
 
 @dataclass(frozen=True, slots=True)

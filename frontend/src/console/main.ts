@@ -1,5 +1,6 @@
 import "./console.css";
 import "./changes.css";
+import "./readback.css";
 import "./heatmap/heatmap.css";
 import { keepMenu } from "./menu";
 
@@ -16,6 +17,10 @@ async function enhance(): Promise<void> {
   const territory = document.querySelector<HTMLFormElement>("form[data-territory]");
   if (territory !== null) {
     tasks.push(import("./territory").then((part) => part.grow(territory)));
+  }
+  const readback = document.querySelector<HTMLFormElement>("form[data-readback]");
+  if (readback !== null) {
+    tasks.push(import("./readback").then((part) => part.grow(readback)));
   }
   const previewed = document.querySelector<HTMLFormElement>("form[data-preview]");
   if (previewed !== null) {

@@ -18,6 +18,7 @@ from web.console.texts import (
     people,
     product_links,
     products,
+    readback,
     scans,
     trail,
 )
@@ -26,7 +27,7 @@ from web.texts import Language
 
 _PAGES = (
     account, batches, brand, dealers, draws, frame, heatmap, members, ordering, overview,
-    people, product_links, products, scans, trail,
+    people, product_links, products, readback, scans, trail,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}
