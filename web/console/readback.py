@@ -341,6 +341,7 @@ def _page(
         kinds=[] if result is None else _kinds(result.marks),
         shown=[] if result is None else result.marks[:SYMBOLS_SHOWN_MAX],
         tones=TONES,
+        several=result is not None and len({(each.source, each.page) for each in result.marks}) > 1,
         error=error,
         note=NOTE_ZH if seat.visit.language == "zh" else NOTE_EN,
         files_max=FILES_MAX,
