@@ -56,6 +56,8 @@ class Batch:
     layout: str = "plain"
     canaries: int = 0
     error: str | None = None
+    origin: str = "own"
+    """`imported` where others made the codes: there are none to derive, print or hand out."""
 
     @property
     def written(self) -> bool:
@@ -79,7 +81,7 @@ class Batch:
 _COLUMNS = """id, name, brand_id, gtin, order_number, key_id, count, paired, form, prefix,
     ((lower(span) - (key_id::bigint << 35)) / 2) AS first_unit, state, sha256,
     coalesce(ordered, count) AS ordered, spare_bp, recipient_id, layout,
-    (upper(span) - lower(span)) / 2 - count AS canaries, error"""
+    (upper(span) - lower(span)) / 2 - count AS canaries, error, origin"""
 
 
 async def order(
@@ -315,6 +317,16 @@ async def search(tx: Tx, *, brand_id: int, gtin: str, before: int | None, limit:
         ORDER BY id DESC LIMIT :limit""")  # noqa: S608 (a constant)
     rows = await tx.execute(query, {"brand": brand_id, "gtin": gtin, "before": before, "limit": limit})
     return [Batch(*row) for row in rows]
+
+
+def need_own(batch: Batch) -> None:
+    """Refuse to derive codes for a batch that others made.
+
+    Raises:
+        Conflict: its codes were imported.
+    """
+    if batch.origin != "own":
+        raise Conflict(f"The codes of batch {batch.name} were made by others and imported: there are none to write.")
 
 
 def lines_of(batch: Batch, first: int | None, last: int | None) -> tuple[int, int]:

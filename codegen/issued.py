@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -34,6 +35,8 @@ class Issued:
     home_batch_id: int | None = None
     """The batch of such a unit's outer code, under whose number it is packed, shipped and claimed."""
     canary: int | None = None
+    origin: str = "own"
+    """Whether others made the batch's codes (`imported`)."""
 
     def home(self, unit_id: int) -> int:
         """The id of the unit that bears a code whose own unit number is `unit_id`: the outer code's, where paired."""
@@ -48,7 +51,7 @@ _LOOK_UP = text(f"""
         (SELECT r.state FROM unnest(ARRAY[p.position >> 1, m.mate]) AS u(id) JOIN code_range r ON r.units @> u.id
             WHERE r.lifted_at IS NULL AND r.state <> 'activated'
             ORDER BY array_position(ARRAY['void', 'recalled', 'frozen', 'expired'], r.state::text) LIMIT 1),
-        m.mate, m.side, m.home, b.canary
+        m.mate, m.side, m.home, b.canary, coalesce(b.origin, 'own')
     FROM unnest(CAST(:positions AS bigint[])) AS p(position)
     JOIN code_key k ON k.id = p.position >> 35
     LEFT JOIN LATERAL (
@@ -56,13 +59,22 @@ _LOOK_UP = text(f"""
         LEFT JOIN LATERAL (
             SELECT id FROM code_package WHERE canaries @> (p.position >> 1) LIMIT 1
         ) c ON p.position >= lower(span) + 2 * count
-        WHERE span @> p.position AND (p.position < lower(span) + 2 * count OR c.id IS NOT NULL) LIMIT 1
+        WHERE span @> p.position AND (p.position < lower(span) + 2 * count OR c.id IS NOT NULL)
+            AND origin = CASE WHEN p.position = ANY(CAST(:listed AS bigint[])) THEN 'imported' ELSE 'own' END
+        LIMIT 1
     ) b ON true
     LEFT JOIN LATERAL {mate_of("p.position >> 1")} m ON true
 """)  # noqa: S608 (a constant)
 
 
-async def look_up(tx: Tx, positions: list[int]) -> dict[int, Issued]:
-    """What is known of many codes by position (key id << 35 | serial), in one statement."""
-    rows = await tx.execute(_LOOK_UP, {"positions": positions})
+async def look_up(tx: Tx, positions: list[int], *, listed: Collection[int] = ()) -> dict[int, Issued]:
+    """What is known of many codes by position (key id << 35 | serial), in one statement.
+
+    Args:
+        tx: the transaction.
+        positions: of all the codes.
+        listed: those of them that `codegen.foreign` found. Only these are looked for in imported batches, and only
+            there: a code derived for a line of an imported batch was never issued.
+    """
+    rows = await tx.execute(_LOOK_UP, {"positions": positions, "listed": list(listed)})
     return {row[0]: Issued(*row[1:]) for row in rows}

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from codegen import order_states
+from codegen import batches, order_states
 from codegen.batches import Batch
 from codegen.packages import SETUP_LINES
 from codegen.recipients import Recipient
@@ -210,6 +210,7 @@ async def _find_or_add(
     actor: str,
     state: str,
 ) -> Package:
+    batches.need_own(batch)
     held = await order_states.lock(tx, batch)
     if held == "cancelled":
         raise order_states.cancelled(batch)

@@ -96,6 +96,8 @@ batch = Table(
     Column("sha256", String(64)),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("ready_at", DateTime(timezone=True)),
+    # 'imported': others made the codes; its lines are found by `foreign_code`, never by a signature
+    Column("origin", String(10), nullable=False, server_default="own"),
     # the worker's task that writes the code package, where the console ordered it
     Column("package_task", PgUuid),
     # its key leaked: units first scanned from this moment on are held for a person, or void where the brand says so
@@ -118,6 +120,7 @@ batch = Table(
     ),
     CheckConstraint("upper(span) - lower(span) >= 2 * count", name="span"),
     CheckConstraint("(leaked_at IS NULL) = (leak_answer IS NULL) AND leak_answer IN ('hold', 'void')", name="leak"),
+    CheckConstraint("origin IN ('own', 'imported')", name="origin"),
     UniqueConstraint("brand_id", "order_number"),
     ExcludeConstraint(("span", "&&"), name="ex_batch_span", using="gist"),
 )
@@ -205,4 +208,66 @@ design = Table(
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("kind IN ('layout', 'template')", name="kind"),
     UniqueConstraint("brand_id", "kind", "name"),
+)
+
+code_import = Table(
+    "code_import",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", String(20), nullable=False, unique=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("gtin", String(14), nullable=False),
+    # the declared pattern (`codegen.patterns`)
+    Column("template", String(120), nullable=False),
+    Column("alphabet", String(12), nullable=False),
+    Column("length_min", SmallInteger, nullable=False),
+    Column("length_max", SmallInteger, nullable=False),
+    # how the file is laid out (`codegen.rowfiles.Columns`)
+    Column("columns", JSONB, nullable=False),
+    Column("file", String(120), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("state", String(10), nullable=False, server_default="reading"),
+    Column("task_id", PgUuid),
+    Column("lines", BigInteger, nullable=False, server_default="0"),
+    Column("good", BigInteger, nullable=False, server_default="0"),
+    # how many lines of each kind of flaw
+    Column("flaws", JSONB, nullable=False, server_default="{}"),
+    # good rows that are stored; the task that stores them goes on from here
+    Column("placed", BigInteger, nullable=False, server_default="0"),
+    # good rows that another import took between the judgement and their turn: lines without a code
+    Column("late", BigInteger, nullable=False, server_default="0"),
+    Column("key_id", SmallInteger, ForeignKey("code_key.id")),
+    Column("first_unit", BigInteger),
+    Column("batch_id", BigInteger, ForeignKey("batch.id")),
+    Column("error", String(300)),
+    Column("actor", String(80), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("judged_at", DateTime(timezone=True)),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("live_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('reading', 'judged', 'placing', 'live', 'failed', 'cancelled')", name="state"),
+    CheckConstraint("length_min BETWEEN 1 AND length_max", name="length"),
+    CheckConstraint("(key_id IS NULL) = (first_unit IS NULL)", name="units"),
+    Index("ix_code_import_brand_id", "brand_id", "id"),
+)
+
+code_import_flaw = Table(
+    "code_import_flaw",
+    metadata,
+    Column("import_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+    Column("brand_id", BigInteger, nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("first_line", BigInteger),
+)
+
+foreign_code = Table(
+    "foreign_code",
+    metadata,
+    # keyed hash of the code as it is written (`codegen.foreign`): a dump hands no code out
+    Column("hash", LargeBinary, primary_key=True),
+    Column("brand_id", BigInteger, nullable=False),
+    Column("unit_id", BigInteger, nullable=False),
+    CheckConstraint("octet_length(hash) = 16", name="hash"),
 )

@@ -8,7 +8,8 @@ from typing import Final
 
 from sqlalchemy import text as sql
 
-from codegen import batches, keys, ranges, scheme, states
+from codegen import batches, foreign, keys, ranges, scheme, states
+from codegen.foreign import Listed, Reader
 from codegen.issued import Issued, look_up
 from codegen.listings import Known
 from codegen.scheme import CodeKey, MalformedCode, ParsedCode, Ring, VerifiedCode
@@ -54,30 +55,52 @@ class Verification:
     host: str | None = None
 
 
-async def verify(tx: Tx, ring: Ring, texts: Sequence[str]) -> list[Verification]:
+async def verify(tx: Tx, ring: Ring, texts: Sequence[str], *, reader: Reader | None = None) -> list[Verification]:
     """Verify codes and URLs: signatures first, then one statement for what was issued.
+
+    Where others' codes are known too, one more statement finds those among the texts that none of our keys signed.
 
     Args:
         tx: the transaction.
         ring: all keys.
         texts: what was typed or read; at most some thousand at a time.
+        reader: recognises what others may have made; None where only our own codes count.
     """
     answers: list[Verification] = []
     verified: dict[int, VerifiedCode] = {}
+    listed: dict[int, Listed] = {}
     for place, text in enumerate(texts):
         try:
             parsed = scheme.parse(text)
         except MalformedCode as error:
             answers.append(Verification(reason=f"malformed: {error.reason}"))
+            _read_listed(listed, reader, place, text)
             continue
         code = ring.verify(parsed)
         answers.append(_unverified(parsed))
         if code is not None:
             verified[place] = code
-    issued = await look_up(tx, sorted({code.position for code in verified.values()}))
+        else:
+            _read_listed(listed, reader, place, text)
+    units = await foreign.look_up(tx, {each for one in listed.values() for each in one.hashes})
+    for place, one in listed.items():
+        if (found := one.found(units)) is not None:
+            verified[place] = found
+            answers[place] = Verification(code=one.text, host=one.host)
+    positions = sorted({code.position for code in verified.values()})
+    issued = await look_up(tx, positions, listed=[verified[place].position for place in listed if place in verified])
     for place, code in verified.items():
-        answers[place] = _judge(answers[place], code, issued.get(code.position))
+        known = issued.get(code.position)
+        if known is not None and known.origin != ("imported" if place in listed else "own"):
+            known = None  # a code derived for a line whose code others made
+        answers[place] = _judge(answers[place], code, known)
     return answers
+
+
+def _read_listed(listed: dict[int, Listed], reader: Reader | None, place: int, text: str) -> None:
+    found = None if reader is None else reader.read(text)
+    if found is not None:
+        listed[place] = found
 
 
 def _unverified(parsed: ParsedCode) -> Verification:
@@ -116,7 +139,8 @@ async def printed_hosts(tx: Tx, batch_ids: set[int]) -> dict[int, str]:
 async def known_batches(tx: Tx) -> list[Known]:
     """All batches of the installation with their lines by state, to hold listings against."""
     bounds = {
-        row[0]: (row[1], row[2]) for row in await tx.execute(sql("SELECT id, lower(span), upper(span) FROM batch"))
+        row[0]: (row[1], row[2])
+        for row in await tx.execute(sql("SELECT id, lower(span), upper(span) FROM batch WHERE origin = 'own'"))
     }
     known = []
     for brand_id in (await tx.execute(sql("SELECT DISTINCT brand_id FROM batch ORDER BY brand_id"))).scalars().all():

@@ -8,6 +8,7 @@ everywhere: units → members' accounts → draws and prizes, each by id.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
@@ -15,18 +16,21 @@ import msgspec
 
 from campaigns import awards, claims
 from campaigns.claims import Claim
+from codegen import foreign
 from codegen.issued import Issued, look_up
 from kernel.clock import now
 from kernel.crypto import Vault
 from kernel.db import Tx
 from kernel.errors import Conflict, NotAuthenticated, YimaError
 from members import ledger, people
+from scanapi import sentences
 from scanapi.group import Answer, Known, Scan, ScanIdTaken, issued_of, unit_of
 from scanapi.judging import judge
 from scanapi.reporting import report
 from traceability import catalogue, journal, shipments, territory, units
 from traceability.journal import Replay, ScanRow
 from traceability.regions import Regions
+from traceability.scans import Outcome, ScanReply
 from traceability.shipments import Destination
 from traceability.territory import Relation
 
@@ -42,13 +46,14 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions)
     for place, each in enumerate(group):
         first_of.setdefault(each.scan_id, place)
     replays = await journal.replays(tx, list(first_of))
-    fresh = [group[place] for scan_id, place in first_of.items() if scan_id not in replays]
+    asked = [group[place] for scan_id, place in first_of.items() if scan_id not in replays]
+    fresh = await _find_listed(tx, asked)
 
     # lock, and fetch the facts for the whole group
     known = await _fetch(tx, fresh, vault=vault, regions=regions)
 
     # judge and award, in arrival order, in memory
-    answers: dict[UUID, Answer] = {}
+    answers: dict[UUID, Answer] = _unlisted(asked, fresh)
     rows: list[ScanRow] = []
     made: list[Claim] = []
     for each in fresh:
@@ -68,9 +73,36 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions)
     return [_answer(each, place, first_of, replays, answers, group) for place, each in enumerate(group)]
 
 
+async def _find_listed(tx: Tx, asked: Sequence[Scan]) -> list[Scan]:
+    """The scans with the codes that others made found, in one statement for all of them; unknown ones are left out."""
+    hashes = {each for scan in asked if scan.listed is not None for each in scan.listed.hashes}
+    if not hashes:
+        return list(asked)
+    known = await foreign.look_up(tx, hashes)
+    found: list[Scan] = []
+    for each in asked:
+        code = each.code if each.listed is None else each.listed.found(known)
+        if code is not None:
+            found.append(each if each.listed is None else replace(each, code=code))
+    return found
+
+
+def _unlisted(asked: Sequence[Scan], fresh: Sequence[Scan]) -> dict[UUID, Answer]:
+    """The answers to codes that fit a pattern and are nobody's: those to forged ones, and as little is recorded."""
+    known = {each.scan_id for each in fresh}
+    return {
+        each.scan_id: msgspec.json.encode(
+            ScanReply(each.scan_id, Outcome.FORGED, sentences.tell("forged", each.language))
+        )
+        for each in asked
+        if each.scan_id not in known
+    }
+
+
 async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Regions) -> Known:
     """Read what needs no lock; then lock units, members and draws, and read what others could have changed."""
-    issued = await look_up(tx, sorted({each.code.position for each in fresh})) if fresh else {}
+    listed = {each.code.position for each in fresh if each.listed}
+    issued = await look_up(tx, sorted({each.code.position for each in fresh}), listed=listed) if fresh else {}
     real = [each for each in fresh if issued_of(each, issued) is not None]
     unit_ids = sorted({unit_of(each, issued) for each in real})
     member_ids = sorted({each.member[0] for each in fresh if each.member is not None})

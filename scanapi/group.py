@@ -10,6 +10,7 @@ from uuid import UUID
 from antifraud.rules import Verdict
 from campaigns.awards import Award, Desk
 from campaigns.claims import Claim
+from codegen.foreign import Listed
 from codegen.issued import Issued
 from codegen.scheme import VerifiedCode
 from kernel.errors import YimaError
@@ -43,6 +44,7 @@ class Scan:
         ip_province: province of the network address, or None.
         data_versions: versions of the data that told the place.
         page: how the page token was (see `antifraud.rules.Facts`).
+        listed: what may be a code that others made; `code` then stands for it until the group has found it.
     """
 
     scan_id: UUID
@@ -59,6 +61,7 @@ class Scan:
     ip_province: int | None
     data_versions: str | None
     page: Literal["app", "good", "missing", "wrong"]
+    listed: Listed | None = None
 
     @property
     def province(self) -> int | None:
@@ -114,6 +117,8 @@ def issued_of(each: Scan, issued: dict[int, Issued]) -> Issued | None:
     if known is None or known.batch_id is None:
         return None
     if each.code.url_gtin is not None and each.code.url_gtin != known.gtin:
+        return None
+    if known.origin != ("imported" if each.listed else "own"):  # a code derived for somebody else's line
         return None
     return known
 

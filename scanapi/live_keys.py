@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -14,7 +14,7 @@ from codegen import keys
 from codegen.keys import SealedKey
 from codegen.scheme import CodeKey, ParsedCode, Ring, VerifiedCode
 from kernel.crypto import Vault
-from kernel.db import Database
+from kernel.db import Database, Tx
 from kernel.errors import Unavailable, YimaError
 
 log = structlog.get_logger(__name__)
@@ -38,10 +38,16 @@ class LiveRing:
         states: of all keys, by id.
         unreadable: keys that could not be opened, and why. Their codes are neither told genuine nor forged.
         refreshed_at: when the keys were last looked at, on the monotonic clock.
+
+    Args:
+        db: the database.
+        vault: opens the keys.
+        besides: what else is looked at with them, in the same transaction.
     """
 
-    def __init__(self, db: Database, vault: Vault) -> None:
+    def __init__(self, db: Database, vault: Vault, *, besides: Sequence[Callable[[Tx], Awaitable[None]]] = ()) -> None:
         self._db = db
+        self._besides = besides
         self._vault = vault
         self._task: asyncio.Task[None] | None = None
         self._mark: tuple[object, ...] | None = None
@@ -91,6 +97,8 @@ class LiveRing:
             retry = bool(self.unreadable) and time.monotonic() - self._tried_at >= UNREADABLE_RETRY_S
             if mark != self._mark or retry:
                 stored = await keys.read_sealed(tx)
+            for look in self._besides:
+                await look(tx)
         if stored is not None:
             await self._take(stored)
             self._mark = mark

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal, cast
 
 import msgspec
@@ -15,9 +16,10 @@ import structlog
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import text
 
-from codegen import scheme
+from codegen import foreign, scheme
+from codegen.foreign import Listed
 from codegen.issued import Issued, look_up
-from codegen.scheme import MalformedCode, ParsedCode
+from codegen.scheme import MalformedCode, ParsedCode, VerifiedCode
 from kernel.crypto import BlindIndex, Vault
 from kernel.db import Database
 from kernel.errors import InvalidInput, YimaError
@@ -25,6 +27,8 @@ from scanapi import flow, sentences
 from scanapi.counters import Counters
 from scanapi.gate import Gate
 from scanapi.group import Answer, Scan
+from scanapi.limits import Limits
+from scanapi.listed import Register
 from scanapi.live_keys import LiveRing
 from scanapi.sentences import Language
 from traceability import catalogue, units
@@ -43,7 +47,14 @@ class ScanService:
     """Everything a scan needs, for as long as the process lives."""
 
     def __init__(
-        self, db: Database, vault: Vault, *, regions: Regions, addresses: IpLocator, index: BlindIndex
+        self,
+        db: Database,
+        vault: Vault,
+        *,
+        regions: Regions,
+        addresses: IpLocator,
+        index: BlindIndex,
+        limits: Limits | None = None,
     ) -> None:
         self._db = db
         self._vault = vault
@@ -51,7 +62,9 @@ class ScanService:
         self._addresses = addresses
         self._index = index
         self._pages: URLSafeTimedSerializer = vault.serializer("page")
-        self.keys = LiveRing(db, vault)
+        self.limits = limits or Limits()
+        self.register = Register(vault)
+        self.keys = LiveRing(db, vault, besides=(self.register.refresh,))
         self.counters = Counters(db)
         self.gate = Gate(self._commit)
         self.outcomes: Counter[str] = Counter()
@@ -80,15 +93,13 @@ class ScanService:
         language = cast("Language", request.language)
         device = self._device(request.device_id)
         location, source = self._location(request)
-        try:
-            parsed = scheme.parse(request.code)
-        except MalformedCode:
-            self.counters.refuse("malformed", None, request.code, device)
-            return self._unverified(request, Outcome.MALFORMED)
-        code = self.keys.verify(parsed)
+        parsed, code, listed = self._recognise(request.code)
         if code is None:
-            self.counters.refuse("forged", parsed.key_id, request.code, device)
-            return self._unverified(request, Outcome.FORGED)
+            if listed is None:
+                return self._turn_away(request, parsed, device)
+            self._admit_lookup(request.address, device)
+            code = listed.unfound
+        host = parsed.host if parsed is not None else None
         region = None if location is None else self._regions.locate(location.lat, location.lng)
         address = self._addresses.locate(request.address or "")
         if source == "none" and address.province is not None:
@@ -99,7 +110,7 @@ class ScanService:
                 body_hash=_body_hash(request),
                 language=language,
                 code=code,
-                host=parsed.host,
+                host=host if listed is None else listed.host,
                 member=request.member,
                 device=device,
                 location=location,
@@ -108,14 +119,52 @@ class ScanService:
                 region=region,
                 ip_province=address.province,
                 data_versions=_versions(self._regions.version, address.source_version),
-                page=self._page(request, parsed),
+                page=self._page(request, code.symbols),
+                listed=listed,
             )
         )
         if isinstance(answer, YimaError):
             self.outcomes[answer.code] += 1
             raise answer
-        self.outcomes[outcome_of(answer)] += 1
+        outcome = outcome_of(answer)
+        self.outcomes[outcome] += 1
+        if listed is not None and outcome == Outcome.FORGED:
+            self._note_unlisted(parsed, request.code, request.address, device)
         return answer
+
+    def _recognise(self, text_: str) -> tuple[ParsedCode | None, VerifiedCode | None, Listed | None]:
+        """A text's form as a code of ours, the code if one of our keys made it, else what others may have made."""
+        parsed = code = None
+        with suppress(MalformedCode):
+            parsed = scheme.parse(text_)
+            code = self.keys.verify(parsed)
+        return parsed, code, None if code is not None else self.register.read(text_)
+
+    def _admit_lookup(self, address: str | None, device: bytes | None) -> None:
+        """Let a code without a signature be looked up, unless there were too many.
+
+        Raises:
+            TooManyCodes: too many lookups, or too many codes that were nobody's.
+        """
+        self.limits.need("wrong", address, device)
+        self.limits.charge("unsigned", address, device)
+
+    def _note_unlisted(self, parsed: ParsedCode | None, text_: str, address: str | None, device: bytes | None) -> None:
+        self.limits.note("wrong", address, device)
+        self.counters.refuse("forged", None if parsed is None else parsed.key_id, text_, device)
+
+    def _turn_away(self, request: ScanRequest, parsed: ParsedCode | None, device: bytes | None) -> bytes:
+        """Answer a text that is no code; nothing tells a mistyped symbol from a forgery, its time neither.
+
+        Raises:
+            TooManyCodes: too many of them were forged. A malformed text tells a guesser nothing, and is not limited.
+        """
+        if parsed is None:
+            self.counters.refuse("malformed", None, request.code, device)
+            return self._unverified(request, Outcome.MALFORMED)
+        self.counters.refuse("forged", parsed.key_id, request.code, device)
+        self.limits.charge("wrong", request.address, device)
+        return self._unverified(request, Outcome.FORGED)
 
     def _unverified(self, request: ScanRequest, outcome: Outcome) -> bytes:
         self.outcomes[str(outcome)] += 1
@@ -148,7 +197,7 @@ class ScanService:
     def _seal(self, location: Location) -> bytes:
         return self._vault.seal(msgspec.json.encode(location), "location")
 
-    def _page(self, request: ScanRequest, parsed: ParsedCode) -> Literal["app", "good", "missing", "wrong"]:
+    def _page(self, request: ScanRequest, symbols: str) -> Literal["app", "good", "missing", "wrong"]:
         if request.bearer:
             return "app"
         if not request.page_token:
@@ -157,24 +206,36 @@ class ScanService:
             bound = self._pages.loads(request.page_token, max_age=PAGE_TOKEN_LIFE_S)
         except BadSignature:
             return "wrong"
-        return "good" if bound == self._bound(parsed, request.device_id or "") else "wrong"
+        return "good" if bound == self._bound(symbols, request.device_id or "") else "wrong"
 
-    def _bound(self, parsed: ParsedCode, device_id: str) -> str:
-        return hashlib.sha256(f"{parsed.symbols}\x00{device_id}".encode()).hexdigest()[:32]
+    def _bound(self, symbols: str, device_id: str) -> str:
+        return hashlib.sha256(f"{symbols}\x00{device_id}".encode()).hexdigest()[:32]
 
-    async def look(self, code: str, *, device_id: str, language: Language) -> Look:
-        """What the landing page may tell of a code: reads only, awards nothing; the view is counted."""
-        try:
-            parsed = scheme.parse(code)
-        except MalformedCode:
+    async def look(self, code: str, *, device_id: str, language: Language, address: str | None = None) -> Look:
+        """What the landing page may tell of a code: reads only, awards nothing; the view is counted.
+
+        Raises:
+            TooManyCodes: too many codes from there were forged, or looked up without a signature.
+        """
+        parsed, verified, listed = self._recognise(code)
+        device = self._device(device_id)
+        if listed is not None:
+            self._admit_lookup(address, device)
+        elif parsed is None:
             return Look("malformed", sentences.tell("malformed", language))
-        verified = self.keys.verify(parsed)
-        forged = Look("forged", sentences.tell("forged", language), code=parsed.symbols)
-        if verified is None:
+        forged = Look("forged", sentences.tell("forged", language), code="" if parsed is None else parsed.symbols)
+        if listed is None and verified is None:
+            self.limits.charge("wrong", address, device)
             return forged
         async with self._db.transaction() as tx:
-            issued = (await look_up(tx, [verified.position])).get(verified.position)
-            if issued is None or issued.gtin is None or parsed.url_gtin not in (None, issued.gtin):
+            if verified is None:
+                verified = None if listed is None else listed.found(await foreign.look_up(tx, listed.hashes))
+            if verified is None:
+                self.limits.note("wrong", address, device)
+                return forged
+            positions = [verified.position]
+            issued = (await look_up(tx, positions, listed=() if listed is None else positions)).get(positions[0])
+            if issued is None or issued.gtin is None or verified.url_gtin not in (None, issued.gtin):
                 return forged
             unit_id = issued.home(verified.unit_id)
             unit = await units.peek(tx, unit_id)
@@ -198,14 +259,15 @@ class ScanService:
         return Look(
             kind=kind,
             message=sentences.tell(key, language, **values),
-            code=parsed.symbols,
+            code=verified.symbols,
+            listed=listed is not None,
             brand_slug=shown.brand_slug,
             brand=values["brand"],
             product=shown.product if chinese else shown.product_en,
             gtin=issued.gtin,
             scan_count=scan_count,
             first_when="" if first_at is None else sentences.when(first_at, province, language),
-            page_token=str(self._pages.dumps(self._bound(parsed, device_id))),
+            page_token=str(self._pages.dumps(self._bound(verified.symbols, device_id))),
         )
 
     def _province(self, adcode: int | None, language: Language) -> str | None:

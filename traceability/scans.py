@@ -110,6 +110,7 @@ class Look:
         scan_count: scans recorded so far.
         first_when: day and province of the first scan in words, or empty.
         page_token: to be sent with the scan; good for five minutes.
+        listed: whether somebody else made the code; `code` is then its text as it was read.
     """
 
     kind: str
@@ -122,3 +123,4 @@ class Look:
     scan_count: int = 0
     first_when: str = ""
     page_token: str = ""
+    listed: bool = False

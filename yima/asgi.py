@@ -30,6 +30,7 @@ from kernel.errors import NotAuthenticated, YimaError
 from members.tokens import Tokens
 from scanapi import api, line_api, problems, settle
 from scanapi.api import Deps
+from scanapi.limits import Limits
 from scanapi.sentences import Language
 from scanapi.service import ScanService
 from traceability import brands, catalogue, product_links
@@ -118,9 +119,11 @@ class Pages:
     def _deps(self) -> Deps:
         return self._wiring.deps
 
-    async def look(self, text_: str, *, device: str, language: str) -> Look:
+    async def look(self, text_: str, *, device: str, language: str, address: str | None = None) -> Look:
         """Read a code for the landing page."""
-        return await self._deps.scans.look(text_, device_id=device, language=cast("Language", language))
+        return await self._deps.scans.look(
+            text_, device_id=device, language=cast("Language", language), address=address
+        )
 
     async def resolve(self, gtin: str) -> Resolved | None:
         """A product with its links."""
@@ -319,6 +322,7 @@ def make_litestar(settings: Settings, url: str, watched: Figures, spans: Spans |
                 regions=regions,
                 addresses=IpLocator(settings.ip_data, regions),
                 index=opened.index,
+                limits=Limits(settings.limit_exempt),
             )
             waker = Waker(broker.make_app(settings, url))
             wiring.deps = Deps(opened.db, opened.vault, opened.index, Tokens(opened.vault), scans, waker)

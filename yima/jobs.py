@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codegen import batches, packaging
+from codegen import batches, imports, packaging
 from kernel.tasks import Attempt, TaskFunction
 from scanapi import settle
-from yima import labels, writing
+from yima import importing, labels, writing
 from yima.runtime import Runtime
 
 
@@ -35,9 +35,17 @@ def functions(runtime: Runtime) -> Mapping[str, TaskFunction]:
             package = await packaging.adopt(tx, batch)
         return await writing.write_package(runtime, package.id, attempt)
 
+    async def judge_import(attempt: Attempt) -> dict[str, Any]:
+        return await importing.judge(runtime, attempt.args["import"], progress=attempt.progress)
+
+    async def place_import(attempt: Attempt) -> dict[str, Any]:
+        return await importing.place(runtime, attempt.args["import"], progress=attempt.progress)
+
     return {
         "settle_claims": settle_claims,
         "render_labels": render_labels,
         packaging.WRITE: write_package,
         "write_package": write_package_of_0004,
+        imports.JUDGE: judge_import,
+        imports.PLACE: place_import,
     }

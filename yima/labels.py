@@ -126,6 +126,7 @@ async def render(runtime: Runtime, job: Job, *, progress: Progress) -> dict[str,
     Returns:
         `labels`, `pages`, `lettering`, `file`, `bytes` and `sha256`.
     """
+    batches.need_own(job.batch)
     first, last = batches.lines_of(job.batch, job.first, job.last)
     async with runtime.db.transaction() as tx:
         key = await keys.load(tx, runtime.vault, job.batch.key_id)

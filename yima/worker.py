@@ -27,7 +27,7 @@ from staff import attempts as staff_attempts
 from staff import resets as staff_resets
 from staff import sessions as staff_sessions
 from traceability import journal
-from yima import broker, delivery, jobs, runtime
+from yima import broker, delivery, importing, jobs, runtime
 from yima.runtime import Runtime
 from yima.settings import Settings, load
 
@@ -167,6 +167,7 @@ async def _housekeeping(opened: Runtime) -> None:
     async with opened.db.transaction() as tx:
         await journal.ensure_partitions(tx, now().date())
     await rollups.tidy(opened.db)
+    await importing.tidy(opened)
     async with opened.db.transaction() as tx:
         await outbox.prune(tx)
         await signin.prune(tx)

@@ -12,7 +12,7 @@ import click
 from codegen import batches
 from traceability import catalogue
 from yima import issue
-from yima.cli import layouts, rolls, runs, stations, switching, verifying
+from yima.cli import imports, layouts, rolls, runs, stations, switching, verifying
 from yima.cli.common import actor, json_option, load_settings, progress, remark, run, say
 from yima.cli.keys import rotate_key
 from yima.runtime import Runtime
@@ -77,5 +77,6 @@ for _command in (
     layouts.data_layouts,
     verifying.verify_codes,
     rotate_key,
+    *imports.COMMANDS,
 ):
     codes.add_command(_command)

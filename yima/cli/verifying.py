@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from codegen import keys, verification
+from codegen import foreign, keys, verification
 from codegen.bulk import Openers
 from codegen.listings import Listing, OnBad, Tally
 from codegen.outfiles import replacing
@@ -59,10 +59,11 @@ def verify_codes(*, texts: tuple[str, ...], path: Path | None, out: Path | None,
     async def use(runtime: Runtime) -> bool:
         async with runtime.db.transaction() as tx:
             ring = await keys.load_ring(tx, runtime.vault)
+            reader = await foreign.load_reader(tx, runtime.vault)
         everything_valid = True
         for chunk in _chunks(given, VERIFY_CHUNK):
             async with runtime.db.transaction() as tx:
-                answers = await verification.verify(tx, ring, chunk)
+                answers = await verification.verify(tx, ring, chunk, reader=reader)
             for found in answers:
                 everything_valid &= found.valid
                 line(_stable(found))

@@ -1,0 +1,75 @@
+"""Rates: how often something may happen, by the generic cell rate algorithm. Pure but for the clock that is handed in.
+
+A key has one number: the time at which its next turn would be due if it kept exactly to its rate (ITU-T I.371). It may
+run ahead of that by a burst. Keys that nobody asks for are worth nothing after a while, so that a table of the keys
+asked for last is enough.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `burst` at once, and then one every `every_s` seconds.
+
+    Raises:
+        ValueError: the burst is below 1, or the time is not above 0.
+    """
+
+    burst: int
+    every_s: float
+
+    def __post_init__(self) -> None:
+        if self.burst < 1 or not self.every_s > 0:
+            raise ValueError("a rate has a burst of at least 1 and a time above 0")
+
+
+def wait_s(due: float | None, now: float, rate: Rate) -> float:
+    """Seconds until one more may happen; 0 where it may happen now.
+
+    Args:
+        due: what `advance` gave last, or None at the first time.
+        now: seconds of a clock that never goes back.
+        rate: how often.
+    """
+    ahead = 0.0 if due is None else max(due - now, 0.0)
+    # a nanosecond's patience: sums of floating-point numbers must not turn the last of a burst away
+    return max(0.0, ahead - (rate.burst - 1) * rate.every_s - 1e-9)
+
+
+def advance(due: float | None, now: float, rate: Rate) -> float:
+    """What is due after one more has happened at `now`."""
+    return (now if due is None else max(due, now)) + rate.every_s
+
+
+class Table:
+    """Keys under one rate, as many as fit; whoever was asked for longest ago is forgotten first.
+
+    Args:
+        rate: of each key.
+        keys_max: how many are kept; about 200 bytes each.
+    """
+
+    def __init__(self, rate: Rate, *, keys_max: int) -> None:
+        self.rate = rate
+        self._keys_max = keys_max
+        self._due: OrderedDict[Hashable, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def wait_s(self, key: Hashable, now: float) -> float:
+        """Seconds until this key may have one more; 0 where it may now."""
+        return wait_s(self._due.get(key), now, self.rate)
+
+    def take(self, key: Hashable, now: float) -> None:
+        """Note that one has happened, whether or not it was due."""
+        ceiling = now + self.rate.burst * self.rate.every_s  # a flood must not lock a key out for longer than that
+        self._due[key] = min(advance(self._due.get(key), now, self.rate), ceiling)
+        self._due.move_to_end(key)
+        while len(self._due) > self._keys_max:
+            self._due.popitem(last=False)

@@ -1,0 +1,233 @@
+"""Importing codes that others made, from the file to the scan, over a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from codegen import imports, patterns, rowfiles, spool
+from codegen.imports import Import
+from codegen.patterns import Pattern
+from codegen.rowfiles import Columns
+from kernel.errors import Conflict, InvalidInput
+from tests.world import GTIN, World
+from traceability.scans import Outcome
+from yima import importing, worker
+
+DRUG = patterns.declare("{code}", length_min=20, length_max=20)
+OLD = patterns.declare("https://old.example/t?c={code}", alphabet="base62", length_min=8, length_max=12)
+
+
+def drug(number: int) -> str:
+    return f"8{number:019}"
+
+
+async def read(
+    world: World, content: bytes, *, pattern: Pattern = DRUG, columns: Columns | None = None, brand: str = "tea"
+) -> Import:
+    """Have a file judged, and be the worker that does it."""
+    path = world.folder / f"given-{len(list(world.folder.iterdir()))}.csv"
+    path.write_bytes(content)
+    wanted = importing.Wanted(brand, GTIN, pattern, columns or Columns(), path)
+    found = await importing.request(world.opened, wanted, actor="test")
+    assert found.task_id is not None
+    await worker.run_here(world.opened, found.task_id)
+    return await again(world, found)
+
+
+async def again(world: World, found: Import) -> Import:
+    async with world.opened.db.transaction() as tx:
+        return await imports.get(tx, found.name)
+
+
+async def confirm(world: World, found: Import) -> Import:
+    found = await importing.confirm(world.opened, found.name, actor="test")
+    assert found.task_id is not None
+    assert await worker.run_here(world.opened, found.task_id) == "done"
+    await world.service.keys.refresh()
+    return await again(world, found)
+
+
+async def flaws(world: World, found: Import) -> list[tuple[int, str, int | None]]:
+    async with world.opened.db.transaction() as tx:
+        return [(each.line, each.kind, each.first_line) for each in await imports.flaws_of(tx, found)]
+
+
+async def rows(world: World, query: str) -> list[tuple[Any, ...]]:
+    async with world.opened.db.transaction() as tx:
+        return [tuple(row) for row in await tx.execute(text(query))]
+
+
+async def test_imported_codes_are_scanned_like_our_own_once_confirmed_and_activated(world: World) -> None:
+    found = await read(world, "\n".join(drug(n) for n in range(50)).encode())
+    assert (found.state, found.lines, found.good, found.flawed) == ("judged", 50, 50, 0)
+    assert (await world.scan(drug(7))).outcome is Outcome.FORGED
+    found = await confirm(world, found)
+    assert (found.state, found.batch, found.late) == ("live", found.name, 0)
+    assert (await world.scan(drug(7))).outcome is Outcome.INACTIVE
+    await world.activate(found.name)
+    reply = await world.scan(drug(8))
+    assert (reply.outcome, reply.points, reply.scan_count) == (Outcome.AWARDED, 10, 1)
+    assert reply.unit is not None
+    assert reply.unit.batch == found.name
+    assert (await world.scan(f"{drug(8)[:4]} {drug(8)[4:]}", member=1)).outcome is Outcome.TAKEN
+    assert (await world.scan(drug(51))).outcome is Outcome.FORGED
+    # line n of the file is line n of the batch
+    assert await rows(world, "SELECT u.id - lower(b.span) / 2 FROM unit u JOIN batch b ON b.id = u.batch_id "
+                             "WHERE b.origin = 'imported' ORDER BY 1") == [(7,), (8,)]  # fmt: skip
+    assert not (importing.folder(world.opened.settings) / found.name).exists()
+
+
+async def test_an_older_platforms_address_is_scanned_where_it_points(world: World) -> None:
+    content = "https://old.example/t?c=AbCdEf12\r\nhttps://evil.example/t?c=AbCdEf13\r\nAbCdEf14\r\n"
+    found = await read(world, content.encode(), pattern=OLD)
+    assert await flaws(world, found) == [(2, "host", None)]
+    await world.activate((await confirm(world, found)).name)
+    assert (await world.scan("http://old.example/t?from=wechat&c=AbCdEf12")).outcome is Outcome.AWARDED
+    assert (await world.scan("https://old.example/t?c=AbCdEf14", member=1)).outcome is Outcome.AWARDED
+    assert (await world.scan("https://old.example/t?c=abcdef12")).outcome is Outcome.FORGED
+    assert (await world.scan("https://evil.example/t?c=AbCdEf12")).outcome is Outcome.MALFORMED
+    assert await rows(world, "SELECT DISTINCT host FROM scan") == [("old.example",)]
+
+
+async def test_duplicates_and_bad_rows_are_told_by_line(world: World) -> None:
+    await confirm(world, await read(world, drug(1).encode()))
+    lines = [
+        "序号,追溯码,备注",
+        f"1,{drug(2)},",
+        f'2,"{drug(3)}","a,b"',
+        f"3,{drug(2)},again",
+        f"4,{drug(1)},is stored",
+        '5,"=HYPERLINK(""http://evil.example"")",',
+        "6,8.12346E+19,",
+        "7",
+        '8,"unfinished,',
+        "",
+        f"9,{drug(4)}\0,",
+        "10," + "x" * rowfiles.LINE_BYTES_MAX,
+        f"11,{drug(5)}" + ",y" * 20_000,
+        "12,12345,",
+        f"13,{drug(6)[:-1]}O,",
+    ]
+    columns = Columns("追溯码", delimiter="comma")
+    found = await read(world, "\r\n".join(lines).encode("gb18030"), columns=columns)
+    assert found.lines == 13
+    assert found.good == 3
+    assert await flaws(world, found) == [
+        (4, "duplicate", 2), (5, "existing", None), (6, "formula", None), (7, "rounded", None), (8, "column", None),
+        (9, "quotes", None), (11, "nul", None), (12, "long", None), (14, "length", None), (15, "symbol", None),
+    ]  # fmt: skip
+    async with world.opened.db.transaction() as tx:
+        report = "".join([part async for part in imports.report(tx, found)])
+    assert report.startswith("line,flaw,first_line\r\n4,duplicate,2\r\n5,existing,\r\n")
+    assert "HYPERLINK" not in report
+    assert drug(2) not in report
+    live = await confirm(world, found)
+    assert await rows(world, "SELECT count(*) FROM foreign_code") == [(4,)]
+    assert live.good == 3
+
+
+async def test_a_derived_code_for_a_line_of_an_imported_batch_is_forged(world: World) -> None:
+    from codegen import keys
+    from codegen.scheme import Sealer
+
+    found = await confirm(world, await read(world, drug(1).encode()))
+    await world.activate(found.name)
+    async with world.opened.db.transaction() as tx:
+        sealer = Sealer(await keys.load(tx, world.opened.vault, found.key_id or 0))
+    code = sealer.seal(2 * (found.first_unit or 0))
+    assert (await world.scan(code)).outcome is Outcome.FORGED
+    # in one group with the listed code of that line, too
+    listed, derived = await asyncio.gather(world.scan(drug(1)), world.scan(code, member=1))
+    assert (listed.outcome, derived.outcome) == (Outcome.AWARDED, Outcome.FORGED)
+    look = await world.service.look(code, device_id="d", language="en")
+    assert look.kind == "forged"
+
+
+async def test_nothing_is_written_for_a_batch_that_others_made(world: World) -> None:
+    from codegen import batches, packaging
+    from yima import labels
+
+    found = await confirm(world, await read(world, drug(1).encode()))
+    async with world.opened.db.transaction() as tx:
+        batch = await batches.get(tx, found.name)
+        with pytest.raises(Conflict, match="made by others"):
+            await packaging.request(tx, batch, recipient=None, first=1, last=1, layout="plain", actor="test")
+    job = labels.Job(batch, 1, 1, "svg", "fixed", world.folder / "x.svg")
+    with pytest.raises(Conflict, match="made by others"):
+        await labels.render(world.opened, job, progress=lambda *_: asyncio.sleep(0))
+
+
+async def test_a_text_that_fits_no_pattern_costs_no_statement_and_a_group_of_listed_codes_one_more(
+    world: World,
+) -> None:
+    await world.activate((await confirm(world, await read(world, "\n".join(map(drug, range(80))).encode()))).name)
+    await world.scan(world.lines[0])
+    await world.service.keys.close()  # it looks for new keys each second, which would be counted too
+    before = world.opened.db.statements
+    for each in ("8" * 19, "8" * 21, "https://old.example/t?c=AbCdEf12", "ABCDEFGH12"):
+        assert (await world.scan(each)).outcome is Outcome.MALFORMED
+    assert world.opened.db.statements == before
+
+    async def statements(codes: list[str]) -> int:
+        before, groups = world.opened.db.statements, world.service.gate.groups
+        await asyncio.gather(*(world.scan(code, member=n % 20) for n, code in enumerate(codes)))
+        assert world.service.gate.groups - groups <= 2
+        return (world.opened.db.statements - before) // (world.service.gate.groups - groups)
+
+    own = await statements([world.lines[1]])
+    assert await statements([drug(0)]) == own + 1
+    # the first of many goes alone, the rest together: both take the same
+    assert await statements([drug(n) for n in range(1, 41)]) == own + 1
+
+
+async def test_nothing_of_a_code_is_stored_in_clear(world: World) -> None:
+    await confirm(world, await read(world, drug(123456).encode()))
+    for table in ("foreign_code", "code_import", "code_import_flaw", "batch", "task", "audit_trail"):
+        for row in await rows(world, f"SELECT {table}::text FROM {table}"):
+            assert drug(123456) not in row[0]
+            assert drug(123456).encode().hex() not in row[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"", "empty"),
+        (b"\x1f\x8b\x08\x00rest", "gzip"),
+        (b"PK\x03\x04rest", "Excel workbook"),
+        (b"\xd0\xcf\x11\xe0rest", r"\.xls"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\x89PNG\r\n\x1a\n", "picture"),
+        (("8123\n" * 5).encode("utf-16-le"), "utf-16-le"),
+    ],
+)
+async def test_a_file_that_is_no_text_is_named_for_what_it_is(world: World, content: bytes, named: str) -> None:
+    with pytest.raises(InvalidInput, match=named):
+        await read(world, content)
+    root = importing.folder(world.opened.settings)
+    assert not root.exists() or list(root.iterdir()) == []
+
+
+async def test_a_folder_and_a_pipe_are_no_files(world: World) -> None:
+    os.mkfifo(world.folder / "pipe")
+    for path in (world.folder, world.folder / "pipe", world.folder / "nowhere"):
+        with pytest.raises(InvalidInput, match=r"regular file|No such file"):
+            await importing.request(world.opened, importing.Wanted("tea", GTIN, DRUG, Columns(), path), actor="test")
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "growing.txt"
+    path.write_text(drug(1) + "\n")
+
+    def grow(_: int) -> None:
+        with path.open("a") as file:
+            file.write(drug(2) + "\n")
+
+    with pytest.raises(InvalidInput, match="changed while it was read"):
+        spool.take(tmp_path / "spool", path, on_progress=grow)
+    assert list((tmp_path / "spool").iterdir()) == []
