@@ -64,7 +64,7 @@ async def enter_lines(
     """
     _judge_kind(kind)
     if not lines or len(lines) > RUNS_MAX:
-        raise InvalidInput(f"Enter 1 to {RUNS_MAX:,} separate runs of lines at a time.", field="lines")
+        raise InvalidInput(f"Enter 1 to {RUNS_MAX:,} separate runs of lines at a time.", field="ranges")
     run = await runs.lock(tx, run)
     outside = lineset.minus(lines, run.lines)
     if outside:

@@ -132,7 +132,7 @@ async def open_run(
     wanted = lineset.of((first, last) for first, last, _ in parts)
     lines_of(batch, wanted[0][0], wanted[-1][1])
     if lineset.count(wanted) != sum(last - first + 1 for first, last, _ in parts):
-        raise InvalidInput("Two of the rolls or ranges share a line.", field="lines")
+        raise InvalidInput("Two of the rolls or ranges share a line.", field="ranges")
     await ranges.lock(tx, batch)
     await _judge_unprinted(tx, batch, wanted)
     name = ids.public_id(10)

@@ -33,6 +33,8 @@ class Permission(StrEnum):
     SEE_BATCHES = "see_batches"
     ORDER_CODES = "order_codes"  # order batches, take code packages
     SWITCH_CODES = "switch_codes"  # activate, freeze, void ranges
+    RUN_LINE = "run_line"  # cut rolls, balance print runs, repair cartons
+    MANAGE_STATIONS = "manage_stations"  # tokens of cameras and hand scanners
     SEE_KEYS = "see_keys"  # code keys: states, use, what they cover; never a secret
     MANAGE_KEYS = "manage_keys"  # rotate, release, retire, revoke, act on a leak
     SEE_DRAWS = "see_draws"
@@ -61,9 +63,18 @@ GRANTS: Final[dict[Role, frozenset[Permission]]] = {
         Permission.EDIT_BRAND,
     },
     Role.FACTORY: frozenset(
-        {Permission.SEE_CATALOGUE, Permission.SEE_BATCHES, Permission.ORDER_CODES, Permission.SWITCH_CODES}
+        {
+            Permission.SEE_CATALOGUE,
+            Permission.SEE_BATCHES,
+            Permission.ORDER_CODES,
+            Permission.SWITCH_CODES,
+            Permission.RUN_LINE,
+            Permission.MANAGE_STATIONS,
+        }
     ),
-    Role.WAREHOUSE: frozenset({Permission.SEE_CATALOGUE, Permission.SEE_BATCHES, Permission.SWITCH_CODES}),
+    Role.WAREHOUSE: frozenset(
+        {Permission.SEE_CATALOGUE, Permission.SEE_BATCHES, Permission.SWITCH_CODES, Permission.RUN_LINE}
+    ),
     Role.ANALYST: _SEE | {Permission.EXPORT},
     Role.AUDITOR: _SEE | {Permission.SEE_MEMBERS, Permission.SEE_TRAIL, Permission.SEE_KEYS, Permission.EXPORT},
 }

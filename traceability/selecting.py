@@ -101,12 +101,12 @@ async def _roll(tx: Tx, roll: str, batch: Batch | None, brand_id: int) -> Chosen
 async def _carton(tx: Tx, sscc: str, batch: Batch | None, brand_id: int) -> list[Chosen]:
     carton = await cartons.get(tx, sscc, brand_id=brand_id)
     if not carton.units:
-        raise InvalidInput(f"Carton {carton.sscc} is empty.", field="case")
+        raise InvalidInput(f"Carton {carton.sscc} is empty.", field="carton")
     parts = await in_hand.batches_of_units(tx, lineset.to_text(carton.units), brand_id=brand_id)
     chosen = []
     for found, units in parts:
         lines = tuple((found.line(low), found.line(high)) for low, high in lineset.from_text(units))
         if batch is not None and found.id != batch.id:
-            raise InvalidInput(f"Carton {carton.sscc} holds units of batch {found.name} too.", field="case")
+            raise InvalidInput(f"Carton {carton.sscc} holds units of batch {found.name} too.", field="carton")
         chosen.append(Chosen(found, lines, f"carton {carton.sscc}"))
     return chosen

@@ -42,6 +42,9 @@ _ICONS: Final = {
     "dealers": "M4 10l1.5-5h13L20 10M5 10v10h14V10M9 20v-6h6v6M4 10h16",
     "batches": "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h3v3h-3zM20 17v3h-3",
     "readback": "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M8 12l3 3 5-6",
+    "line": "M4 15a5 5 0 005 5h6a5 5 0 000-10H9a5 5 0 00-5 5zM9 15h.01M15 15h.01M6 6h12M12 3v3",
+    "cartons": "M4 7h16v13H4zM4 7l2-3h12l2 3M9 7v5l3-1.5 3 1.5V7",
+    "stations": "M4 8h4l2-3h4l2 3h4v11H4zM12 16.5a3 3 0 100-6 3 3 0 000 6z",
     "draws": "M4 9h16v4H4zM6 13v7h12v-7M12 9v11M12 9c-5 0-5-5-2-5 2 0 2 5 2 5zM12 9c5 0 5-5 2-5-2 0-2 5-2 5z",
     "members": "M9 11a3.5 3.5 0 100-7 3.5 3.5 0 000 7zM3 20c0-4 3-6 6-6s6 2 6 6M16 4.5a3.5 3.5 0 010 6"
     "M18 14.5c2 .8 3 2.6 3 5.5",
@@ -72,6 +75,9 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
         (
             Entry("batches", "/batches", Permission.SEE_BATCHES),
             Entry("readback", "/readback", Permission.SEE_BATCHES),
+            Entry("line", "/line", Permission.SEE_BATCHES),
+            Entry("cartons", "/cartons", Permission.RUN_LINE),
+            Entry("stations", "/stations", Permission.MANAGE_STATIONS),
         ),
     ),
     (

@@ -64,10 +64,10 @@ def read_lines(texts: Sequence[str]) -> Lines:
     for each in texts:
         first, _, last = each.replace(",", "").partition("-")
         if not (first.strip().isascii() and first.strip().isdigit() and (not last or last.strip().isdigit())):
-            raise InvalidInput(f"A range of lines is written 1-200, not {each!r}.", field="lines")
+            raise InvalidInput(f"A range of lines is written 1-200, not {each!r}.", field="ranges")
         found.append((int(first), int(last or first)))
     if any(last < first for first, last in found):
-        raise InvalidInput("A range of lines begins with the smaller number.", field="lines")
+        raise InvalidInput("A range of lines begins with the smaller number.", field="ranges")
     return lineset.of(found)
 
 

@@ -8,10 +8,12 @@ from web.console.texts import (
     account,
     batches,
     brand,
+    cartons,
     dealers,
     draws,
     frame,
     heatmap,
+    line,
     members,
     ordering,
     overview,
@@ -20,14 +22,15 @@ from web.console.texts import (
     products,
     readback,
     scans,
+    stations,
     trail,
 )
 from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, batches, brand, dealers, draws, frame, heatmap, members, ordering, overview,
-    people, product_links, products, readback, scans, trail,
+    account, batches, brand, cartons, dealers, draws, frame, heatmap, line, members, ordering, overview,
+    people, product_links, products, readback, scans, stations, trail,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}
