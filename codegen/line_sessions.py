@@ -68,7 +68,7 @@ async def start(
     if direction not in DIRECTIONS:
         raise InvalidInput(f"The direction is one of {', '.join(DIRECTIONS)}, not {direction!r}.", field="direction")
     for each in (batch, inner):
-        if each is not None and each.state in ranges.UNPRINTED:
+        if each is not None and not each.written:
             raise Conflict(f"Batch {each.name} has no code package yet: nothing can have been printed.")
     if inner is not None:
         _judge_pair(batch, inner)

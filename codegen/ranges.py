@@ -22,8 +22,6 @@ RUNS_MAX = 100_000
 """Separate runs of lines that are switched at once."""
 BLOCKING_STATES = ("void", "recalled", "frozen", "expired")
 """States that stop a code, the gravest first: it is the one that is told."""
-UNPRINTED = ("ordered", "generating", "failed", "cancelled")
-"""States of a batch of which nobody can have printed anything."""
 
 
 @dataclass(frozen=True, slots=True)

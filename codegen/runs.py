@@ -124,7 +124,7 @@ async def open_run(
     printer = printer.strip()
     if not 1 <= len(printer) <= PRINTER_CHARS_MAX or not printer.isprintable():
         raise InvalidInput(f"A printer has a name of 1 to {PRINTER_CHARS_MAX} characters.", field="printer")
-    if batch.state in ranges.UNPRINTED:
+    if not batch.written:
         raise Conflict(f"Batch {batch.name} has no code package yet: nothing can be printed.")
     parts = sorted([(roll.first, roll.last, roll.number) for roll in rolls] + [(*run, None) for run in lines])
     if not 1 <= len(parts) <= PARTS_MAX:

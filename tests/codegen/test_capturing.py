@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import Counter
 from typing import Any
 
@@ -13,8 +14,9 @@ from sqlalchemy import text
 
 from codegen import batches, captures, capturing, keys, line_sessions, lineset, pairs, ranges, stations
 from codegen.capturing import Captured
+from codegen.issued import look_up
 from codegen.line_sessions import Session
-from codegen.scheme import CodeKey, Sealer
+from codegen.scheme import CodeKey, Sealer, VerifiedCode
 from kernel.errors import Conflict, InvalidInput, NotFound
 from tests.world import OTHER_GTIN, World
 from traceability import catalogue
@@ -70,18 +72,15 @@ async def test_every_code_is_answered_with_its_own_verdict(world: World, tmp_pat
 
 
 async def test_a_code_made_to_be_found_is_on_no_goods(world: World) -> None:
-    name, _ = await world.issue(5)
+    name, lines = await world.issue(5)
     async with world.opened.db.transaction() as tx:
         batch = await batches.get(tx, name)
-        await tx.execute(  # a line behind the batch's count
-            text("ALTER TABLE batch DROP CONSTRAINT IF EXISTS ck_batch_span")
-        )
-        await tx.execute(
-            text("UPDATE batch SET span = int8range(lower(span), upper(span) + 2) WHERE id = :id"), {"id": batch.id}
-        )
-        code = Sealer(await keys.load(tx, world.opened.vault, batch.key_id)).seal(batch.first_serial + 10)
-    session = await start(world, name)
-    assert verdicts(await send(world, session, 1, [code])) == ["canary"]
+        [code] = captures.verify(lines[:1], world.service.keys.ring)
+        assert isinstance(code, VerifiedCode)
+        known = (await look_up(tx, [code.position]))[code.position]
+    assert captures.judge_code(code, {code.position: known}, batch).verdict == "good"
+    behind = dataclasses.replace(known, line=6, canary=1, active=False)
+    assert captures.judge_code(code, {code.position: behind}, batch) == captures.Answer("canary")
 
 
 async def test_gaps_and_wrong_order_are_remarked(world: World) -> None:
