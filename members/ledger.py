@@ -302,19 +302,26 @@ async def expire(tx: Tx, *, at: datetime, limit: int = 1000) -> int:
     expired = rows.all()
     accounts = await lock_accounts(tx, [row.member_id for row in expired])
     lefts = await tx.execute(
-        text('SELECT id, "left" FROM lot WHERE id = ANY(CAST(:ids AS bigint[])) AND "left" > 0 FOR UPDATE'),
+        text("""
+            SELECT id, "left", (
+                SELECT count(*) FROM lot_allocation t JOIN journal j ON j.id = t.journal_id
+                WHERE t.lot_id = lot.id AND j.kind = 'expire'
+            ) AS times
+            FROM lot WHERE id = ANY(CAST(:ids AS bigint[])) AND "left" > 0 FOR UPDATE"""),
         {"ids": [row.id for row in expired]},
     )
-    left_of = {row[0]: row[1] for row in lefts}
+    found = {row.id: row for row in lefts}
     for row in expired:
-        if row.id in left_of:  # not spent while the lock was waited for
+        if row.id in found:  # not spent while the lock was waited for
+            # What a reversal gave back after the end expires once more, which is a cause of its own.
+            times = found[row.id].times
             await _debit(
                 tx,
                 accounts[row.member_id, row.currency],
-                [(row.id, left_of[row.id])],
+                [(row.id, found[row.id].left)],
                 kind="expire",
                 cause_kind="lot",
-                cause_id=str(row.id),
+                cause_id=f"{row.id}/{times + 1}" if times else str(row.id),
                 at=at,
             )
     return len(expired)

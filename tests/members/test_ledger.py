@@ -83,6 +83,26 @@ async def test_a_reversed_burn_gives_the_lots_back_with_their_old_expiry(world: 
             await ledger.reverse(tx, burnt, at=now())
 
 
+async def test_points_given_back_to_a_lot_after_its_end_expire_once_more(world: World) -> None:
+    await _give(world, 50, "a", days=5)
+    burnt = await _burn(world, 20, "gift")
+    end = now() + timedelta(days=6)
+
+    async def expired() -> int:
+        async with world.opened.db.transaction() as tx:
+            return await ledger.expire(tx, at=end)
+
+    assert (await expired(), await expired()) == (1, 0)
+    for _ in range(2):  # the burn's reversal, then that of an expiry
+        async with world.opened.db.transaction() as tx:
+            await ledger.reverse(tx, burnt, at=end)
+        assert await _lefts(world) != [0]
+        assert (await expired(), await expired()) == (1, 0)
+        assert await _lefts(world) == [0]
+        burnt = int(str(await _value(world, "SELECT max(id) FROM journal WHERE kind = 'expire'")))
+    await _sound(world)
+
+
 async def test_an_earning_is_reversed_only_while_unspent(world: World) -> None:
     await _give(world, 50, "a")
     journal = int(str(await _value(world, "SELECT max(id) FROM journal")))
