@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import itertools
+import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
-from sqlalchemy.engine import make_url
 
-from kernel import postgres
 from tests import databases
-from yima import migrate, runtime
+from yima import runtime
 from yima.runtime import Runtime
 from yima.settings import Settings
 
@@ -25,25 +24,46 @@ hypothesis.settings.load_profile("yima")
 
 _numbers = itertools.count(1)
 
+# Those that take long and those that wait much come first: last, they would leave the other workers idle.
+_LONG = (
+    "tests/production/", "tests/yima/", "tests/web/console/test_heatmap_browser.py", "tests/web/", "tests/staff/",
+    "tests/scanapi/", "tests/kernel/test_postgres",
+)  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, for runs in several processes, the tests of a module that shares what it set up."""
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        if _shares(item):
+            item.add_marker(pytest.mark.xdist_group(module.removeprefix("tests/").removesuffix(".py")))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are processors: tests wait for services, locks and disks, too."""
+    del config
+    return min(len(os.sched_getaffinity(0)) + 1, 8)
+
+
+def _shares(item: pytest.Item) -> bool:
+    found: dict[str, list[pytest.FixtureDef[object]]] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
+    return any(each[-1].scope in ("module", "package", "class") for each in found.values())
+
 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server of this session, with a migrated template database."""
-    home = tmp_path_factory.mktemp("postgres")
-    with postgres.attach(home) as attachment:
-        url = attachment.endpoint.url("psycopg")
-        databases.execute(url, "CREATE DATABASE template_yima")
-        migrate.upgrade(make_url(url).set(database="template_yima").render_as_string(hide_password=False))
+    with databases.server(tmp_path_factory.mktemp("postgres"), durable=False) as url:
         yield url
 
 
 @pytest.fixture
 def database_url(server_url: str) -> Iterator[str]:
     """A database of this test's own, whose schema Alembic built."""
-    name = f"test_{next(_numbers)}"
-    databases.execute(server_url, f"CREATE DATABASE {name} TEMPLATE template_yima")
-    yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    databases.drop(server_url, name)
+    with databases.made(server_url, f"test_{next(_numbers)}") as url:
+        yield url
 
 
 @pytest.fixture

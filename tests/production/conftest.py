@@ -6,16 +6,24 @@ import asyncio
 import contextlib
 import dataclasses
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from tests import databases
 from tests.world import World
 from yima import asgi
 from yima.edge import Edge
 from yima.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """As everywhere, but a server that writes through to its disk: production's settings ask for it."""
+    with databases.server(tmp_path_factory.mktemp("postgres"), durable=True) as url:
+        yield url
 
 
 @contextlib.asynccontextmanager

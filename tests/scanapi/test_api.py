@@ -26,13 +26,13 @@ import pytest
 import structlog
 import uvicorn
 from itsdangerous import TimestampSigner
-from sqlalchemy.engine import make_url
 
 from campaigns import draws
 from kernel.clock import now
 from members import ledger, people
 from members.tokens import LIFE_DAYS, Tokens
-from tests.databases import drop, execute
+from tests import databases
+from tests.databases import execute
 from tests.world import GTIN, World
 from traceability import catalogue
 from yima import asgi, runtime, worker
@@ -74,9 +74,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site_url(server_url: str) -> Iterator[str]:
-    execute(server_url, "CREATE DATABASE test_api TEMPLATE template_yima")
-    yield make_url(server_url).set(database="test_api").render_as_string(hide_password=False)
-    drop(server_url, "test_api")
+    with databases.made(server_url, "test_api") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

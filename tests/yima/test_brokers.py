@@ -24,11 +24,10 @@ from uuid import UUID, uuid4
 import pytest
 from celery import Celery
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from kernel import outbox, tasks
 from kernel.outbox import Message
-from tests.databases import drop, execute
+from tests import databases
 from tests.yima.conftest import Home, free_port
 from yima import asgi, broker, runtime, worker
 from yima import settings as settings_module
@@ -152,11 +151,9 @@ async def site(
 ) -> AsyncIterator[Site]:
     folder = tmp_path_factory.mktemp(request.param)
     name = f"test_broker_{request.param}"
-    url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    execute(server_url, f"CREATE DATABASE {name} TEMPLATE template_yima")
     brokers = {"database": lambda _: contextlib.nullcontext(None), "redis": redis, "rabbitmq": rabbitmq}
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(drop, server_url, name)
+        url = stack.enter_context(databases.made(server_url, name))
         address = stack.enter_context(brokers[request.param](folder))
         environment = Home(folder / "home").environment(
             YIMA_DATABASE_URL=url,

@@ -16,7 +16,6 @@ import httpx
 import pytest
 import uvicorn
 from playwright.async_api import Browser, BrowserContext
-from sqlalchemy.engine import make_url
 
 from staff import people, sessions
 from staff.access import Role
@@ -135,15 +134,14 @@ async def console(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
     """One installation for a module; a test makes what it changes."""
     folder = tmp_path_factory.mktemp("console")
     name = f"test_console_{next(_numbers)}"
-    url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    databases.execute(server_url, f"CREATE DATABASE {name} TEMPLATE template_yima")
+    url = databases.address(server_url, name)
     settings = Settings(
         env="dev", home=folder / "home", database_url=url, broker_url=None, redis_url=None,
         secret_keys=(secrets.token_urlsafe(32),), bind=("127.0.0.1", 8000), public_url="HTTP://T.YIMA.CN",
         limit_exempt=(), ip_data=None, sms_url=None, sms_secret=None,
     )  # fmt: skip
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(databases.drop, server_url, name)
+        stack.enter_context(databases.made(server_url, name))
         opened = await stack.enter_async_context(runtime.connect(settings, url, pool_size=4, application="test"))
         world = await World.make(opened, folder, stack)
         async with opened.db.transaction() as tx:
