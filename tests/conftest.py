@@ -24,32 +24,31 @@ hypothesis.settings.load_profile("yima")
 
 _numbers = itertools.count(1)
 
-# Those that take long and those that wait much come first: last, they would leave the other workers idle.
-_LONG = (
-    "tests/production/", "tests/yima/", "tests/web/console/test_heatmap_browser.py", "tests/web/", "tests/staff/",
-    "tests/scanapi/", "tests/kernel/test_postgres",
-)  # fmt: skip
+# In a run in several processes the long ones start first: started last, they would leave all others idle.
+_LONG_FIRST = ("tests/production/", "tests/yima/", "tests/web/", "tests/kernel/test_postgres", "tests/staff/")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, for runs in several processes, the tests of a module that shares what it set up."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For a run in several processes: what shares a set-up stays together, and the long ones come first."""
+    if not hasattr(config, "workerinput"):
+        return
     for item in items:
-        module = item.nodeid.partition("::")[0]
         if _shares(item):
-            item.add_marker(pytest.mark.xdist_group(module.removeprefix("tests/").removesuffix(".py")))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One process more than there are processors: tests wait for services, locks and disks, too."""
-    del config
-    return min(len(os.sched_getaffinity(0)) + 1, 8)
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: next((n for n, at in enumerate(_LONG_FIRST) if item.nodeid.startswith(at)), 99))
 
 
 def _shares(item: pytest.Item) -> bool:
-    found: dict[str, list[pytest.FixtureDef[object]]] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
-    return any(each[-1].scope in ("module", "package", "class") for each in found.values())
+    """Whether the test stands on something that is made once for its module."""
+    found = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
+    return any(each[-1].scope in ("class", "module", "package") for each in found.values())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors: tests also wait for services, locks and disks."""
+    return min(len(os.sched_getaffinity(0)) + 1, 8)
 
 
 @pytest.fixture(scope="session")

@@ -186,7 +186,10 @@ async def test_a_request_id_that_is_not_well_formed_is_made_anew(said: str) -> N
     assert requests.accept(said) is None
 
 
-@pytest.mark.parametrize("said", ["0" * 16, "f" * 32, "123e4567-e89b-12d3-a456-426614174000", requests.make()])
+@pytest.mark.parametrize(
+    "said",
+    ["0" * 16, "f" * 32, "123e4567-e89b-12d3-a456-426614174000", pytest.param(requests.make(), id="of our making")],
+)
 def test_a_request_id_that_is_well_formed_is_taken(said: str) -> None:
     assert requests.accept(said) == said
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -23,10 +26,19 @@ from yima.cli import main
 YIMA = Path(sys.executable).with_name("yima")
 
 
+# Below those that the kernel hands to outgoing connections: between our looking and a service's listening, one of
+# these would take the port. Each process of a run has a residue of its own, so that none takes another's.
+_PORTS, _PROCESSES_MAX = range(10_240, 32_768), 16
+_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PROCESSES_MAX
+_ports = itertools.cycle(random.sample(_PORTS[_PROCESS::_PROCESSES_MAX], len(_PORTS) // _PROCESSES_MAX))
+
+
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
+    """A port that nobody listens on now, another at each call."""
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("a cycle has no end")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
