@@ -18,12 +18,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import click
 import pytest
 
 from kernel import postgres
-from yima.cli import main
+from yima.cli.main import cli, main
 
 YIMA = Path(sys.executable).with_name("yima")
+
+for _name in cli.list_commands(click.Context(cli)):  # imported once here, and not by each forked process
+    cli.get_command(click.Context(cli), _name)
 
 
 # Below those that the kernel hands to outgoing connections: between our looking and a service's listening, one of

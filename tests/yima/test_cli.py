@@ -90,6 +90,19 @@ def test_every_command_explains_itself() -> None:
         assert "Usage:" in result.output
 
 
+def test_every_command_bears_the_name_it_is_called_by() -> None:
+    import click
+
+    from yima.cli.main import cli
+
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+    assert cli.get_command(context, "server") is None, "a module is no command"
+
+
 @pytest.mark.parametrize("arguments", [["brew"], ["codes"], ["codes", "issue"], ["codes", "issue", "--count", "many"]])
 def test_a_command_that_is_none_is_a_usage_error(home: Home, arguments: list[str]) -> None:
     done = home.run(*arguments)

@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Final
 
 import click
 
 from kernel.errors import YimaError
 from yima import logs
-from yima.cli import (
-    bench,
-    cartons,
-    claims,
-    codes,
-    dealers,
-    draws,
-    gs1,
-    keys,
-    labels,
-    ledger,
-    members,
-    names,
-    rollups,
-    rules,
-    server,
-    staff,
-    trail,
-)
+
+_COMMANDS: Final = {
+    "up": "server.up",
+    "demo": "server.demo",
+    "migrate": "server.migrate",
+    "doctor": "server.doctor",
+    "brand": "names.brand",
+    "product": "names.product",
+    "rule": "rules.rule",
+    "codes": "codes.codes",
+    "keys": "keys.keys_group",
+    "gs1": "gs1.gs1",
+    "labels": "labels.labels",
+    "members": "members.members",
+    "dealer": "dealers.dealer",
+    "carton": "cartons.carton",
+    "pack": "dealers.pack",
+    "ship": "dealers.ship",
+    "staff": "staff.staff",
+    "trail": "trail.trail",
+    "claims": "claims.claims",
+    "draw": "draws.draw",
+    "ledger": "ledger.ledger",
+    "rollups": "rollups.rollups",
+    "bench": "bench.bench",
+}
+"""By name: where the command stands, as MODULE.NAME within this package."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Commands(click.Group):
+    """Imports a command's module when it is asked for: most need a fraction of what all need together."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(".")
+        found = getattr(importlib.import_module(f"yima.cli.{module}"), name)
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="yima")
 def cli() -> None:
     """Yima 一码: one item, one code.
@@ -37,16 +65,6 @@ def cli() -> None:
     Settings come from the environment (YIMA_HOME, YIMA_ENV, YIMA_SECRET_KEYS, …; see README). For a first look:
     `make demo`, or `YIMA_ENV=dev yima up`.
     """
-
-
-for _command in (
-    server.up, server.demo, server.migrate, server.doctor,
-    names.brand, names.product, rules.rule, codes.codes, keys.keys_group, gs1.gs1, labels.labels, members.members,
-    dealers.dealer, cartons.carton, dealers.pack, dealers.ship,
-    staff.staff, trail.trail,
-    claims.claims, draws.draw, ledger.ledger, rollups.rollups, bench.bench,
-):  # fmt: skip
-    cli.add_command(_command)
 
 
 def main() -> None:
