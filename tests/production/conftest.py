@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import ipaddress
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,11 +20,11 @@ from yima.edge import Edge
 from yima.settings import Settings
 
 
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """As everywhere, but a server that writes through to its disk: production's settings ask for it."""
-    with databases.server(tmp_path_factory.mktemp("postgres"), durable=True) as url:
-        yield url
+@pytest.fixture
+def durable_url(tmp_path: Path) -> Iterator[str]:
+    """A database as production's settings ask for, on a server that writes through to its disk."""
+    with databases.server(tmp_path / "postgres", durable=True) as url:
+        yield databases.address(url, databases.TEMPLATE)
 
 
 @contextlib.asynccontextmanager

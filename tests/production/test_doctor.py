@@ -137,10 +137,10 @@ async def test_what_is_sealed_under_an_older_secret_is_counted(
     assert "1 data keys" in found.said
 
 
-def test_a_deployment_that_is_wrong_in_many_ways_is_told_all_of_them(tmp_path: Path, database_url: str) -> None:
+def test_a_deployment_that_is_wrong_in_many_ways_is_told_all_of_them(tmp_path: Path, durable_url: str) -> None:
     done = Home(tmp_path / "home").run(
         "doctor", "--json",
-        env={"YIMA_ENV": "production", "YIMA_SECRET_KEYS": "a" * 20, "YIMA_DATABASE_URL": database_url,
+        env={"YIMA_ENV": "production", "YIMA_SECRET_KEYS": "a" * 20, "YIMA_DATABASE_URL": durable_url,
              "YIMA_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0", "YIMA_TRUSTED_PROXIES": "0.0.0.0/0"},
     )  # fmt: skip
     assert done.status == 1

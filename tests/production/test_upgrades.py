@@ -122,18 +122,18 @@ async def test_a_program_starts_and_stays_ready_over_a_newer_schema(
 
 
 async def test_a_database_that_loses_what_it_acknowledged_is_refused_in_production(
-    settings: Settings, database_url: str
+    settings: Settings, durable_url: str
 ) -> None:
     import dataclasses
 
-    url = make_url(database_url)
-    databases.execute(database_url, f"ALTER DATABASE {url.database} SET synchronous_commit = off")
+    url = make_url(durable_url)
+    databases.execute(durable_url, f"ALTER DATABASE {url.database} SET synchronous_commit = off")
     production = dataclasses.replace(settings, env="production")
     with pytest.raises(ConfigurationError, match=ACCEPT_LOSS):
-        async with runtime.connect(production, database_url, application="test"):
+        async with runtime.connect(production, durable_url, application="test"):
             pass
     for accepted in (settings, dataclasses.replace(production, unsafe_database=True)):
-        async with runtime.connect(accepted, database_url, application="test"):
+        async with runtime.connect(accepted, durable_url, application="test"):
             pass
 
 
