@@ -99,7 +99,10 @@ async def _roll(tx: Tx, roll: str, batch: Batch | None, brand_id: int) -> Chosen
 
 
 async def _carton(tx: Tx, sscc: str, batch: Batch | None, brand_id: int) -> list[Chosen]:
-    carton = await cartons.get(tx, sscc, brand_id=brand_id)
+    try:
+        carton = await cartons.get(tx, sscc, brand_id=brand_id)
+    except InvalidInput as error:
+        raise InvalidInput(error.message, field="sscc") from None
     if not carton.units:
         raise InvalidInput(f"Carton {carton.sscc} is empty.", field="carton")
     parts = await in_hand.batches_of_units(tx, lineset.to_text(carton.units), brand_id=brand_id)

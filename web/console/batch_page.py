@@ -7,7 +7,7 @@ from typing import Final
 
 from litestar import Response
 
-from codegen import batches, orders, ranges, states
+from codegen import batches, orders, ranges, reasons, states
 from codegen.batches import Batch
 from codegen.states import Span
 from insights import claims
@@ -26,7 +26,11 @@ STATE_ROWS: Final = 20
 LABEL_ROWS: Final = 5
 CLAIMS_MAX: Final = 10_000_000
 """On a batch's own page, its claims are counted so far."""
-SWITCHES: Final = ("activated", *(state for state in ranges.BLOCKING_STATES if state != "expired"), "expired")
+SWITCHES: Final = ("activated", "frozen", "thawed", "recalled", "void", "expired")
+GIVEN: Final = (
+    "state", "first", "last", "from_code", "to_code", "roll", "sscc", "reason", "reason_code", "cancel_reason",
+)  # fmt: skip
+"""Fields that stand in their form again after a refusal; scanned codes too, which are in the page of who sent them."""
 BAR_WIDTH: Final = 1_000
 ID_MAX: Final = 2**62
 
@@ -94,7 +98,10 @@ async def answer(
         labels=labels,
         switches=[("", say("batches.switch.choose", language))]
         + [(state, say(f"batches.do.{state}", language)) for state in SWITCHES],
-        given={name: given.get(name) for name in ("state", "first", "last", "reason", "cancel_reason")},
+        reason_codes=[("", say("batches.switch.choose", language))]
+        + [(code, words[language != "zh"]) for code, words in reasons.REASONS.items()],
+        reason_words={code: words[language != "zh"] for code, words in reasons.REASONS.items()},
+        given={name: given.get(name) for name in GIVEN},
         reason_max=ranges.REASON_CHARS_MAX,
         errors=forms.Refusals() if error is None else forms.refusals(error, language),
         may_switch=Permission.SWITCH_CODES in seat.may,

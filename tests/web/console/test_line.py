@@ -187,3 +187,64 @@ def test_lines_are_read_as_people_write_them() -> None:
     assert looks_like_lines("1-200") and not looks_like_lines("YIMA:ROLL:A:1")  # noqa: PT018
     assert not looks_like_lines("0123456789ABCDEFGHJK")
     assert batches.COUNT_MAX < 10**10
+
+
+# --- states by what is in hand --------------------------------------------------------------------------------
+
+
+async def switch(console: Console, client: Client, batch: str, state: str, **fields: str) -> httpx.Response:
+    """Answer the question that says which lines are meant, and return what became of it."""
+    path = console.path(f"/batches/{batch}/switch")
+    asked = await client.post(path, {"state": state, **fields})
+    if asked.status_code != 200:
+        return asked
+    hidden = dict(re.findall(r'type="hidden" name="([a-z_]+)" value="([^"]*)"', asked.text))
+    done = await client.post(path, {**hidden, "csrf": client.csrf, "confirm": "1"})
+    assert done.status_code == 303, done.text
+    return asked
+
+
+async def test_codes_are_switched_by_what_is_in_hand_after_its_meaning_was_shown(console: Console) -> None:
+    client = await console.client(Role.FACTORY)
+    batch, lines, _ = await opened(console, client)
+    sscc = gs1.make_sscc(5, "6901234", 78)
+    await client.post(console.path("/cartons/pack"), {"new_sscc": sscc, "codes": "\n".join([lines[8], *lines[:3]])})
+    asked = await switch(console, client, batch, "activated")
+    assert "Lines 1–100: 100 units" in asked.text
+    asked = await switch(
+        console, client, batch, "frozen", from_code=lines[20], to_code=lines[10], reason_code="inquiry"
+    )
+    assert "Lines 11–21: 11 units" in asked.text
+    assert "between two scanned codes" in asked.text
+    assert "under investigation" in asked.text
+    asked = await switch(console, client, batch, "thawed", from_code=lines[10])
+    assert "Lines 11: 1 units" in asked.text
+    asked = await switch(console, client, batch, "recalled", sscc=sscc, reason_code="safety", reason="glass")
+    assert "Lines 1–3, 9: 4 units" in asked.text
+    asked = await switch(console, client, batch, "void", roll=f"yima:roll:{batch}:2", reason_code="leaked")
+    assert "Lines 51–100: 50 units" in asked.text
+    outcomes = [(await console.world.scan(lines[n], member=None)).outcome for n in (8, 9, 10, 11, 60)]
+    assert outcomes == ["voided", "authentic", "authentic", "voided", "voided"]
+    page = (await client.get(console.path(f"/batches/{batch}"))).text
+    for said in ("safety recall · glass", f"carton {sscc}", "roll 2", "codes leaked"):
+        assert said in page
+    assert "audit_trail" not in page
+
+
+async def test_what_names_no_codes_of_the_batch_is_refused_beside_its_field(console: Console) -> None:
+    client = await console.client(Role.FACTORY)
+    batch, lines, _ = await opened(console, client, 4)
+    _, others = await console.world.issue(2)
+    for field, fields in (
+        ("from_code", {"from_code": "nonsense"}), ("from_code", {"from_code": others[0]}),
+        ("from_code", {"from_code": lines[0], "to_code": others[1]}), ("roll", {"roll": "x"}),
+        ("sscc", {"sscc": "12"}), ("reason_code", {"reason_code": "sold"}), ("reason", {"first": "1"}),
+    ):  # fmt: skip
+        code = "" if field == "reason" else "lost"
+        answer = await switch(console, client, batch, "void", **{"reason_code": code, **fields})
+        assert answer.status_code == 400, fields
+        assert f'id="{field}-error"' in answer.text, fields
+    both = await switch(console, client, batch, "void", reason_code="lost", first="1", roll="1")
+    assert both.status_code == 400
+    path = console.path(f"/batches/{batch}/switch")
+    assert (await client.post(path, {"state": "thawed", "first": "1", "confirm": "1"})).status_code == 409
