@@ -82,7 +82,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "batches.switch.named.lead": (
         "扫一个码只指这一件；再扫第二个码指两码之间的全部。下一步会先列出是哪些行。",
-        "One code is one unit; with a second one it is all between the two. The next page says first which lines that is.",
+        "One code is one unit; two are all between them. The next page says first which lines that is.",
     ),
     "batches.switch.from_code": ("扫码", "Scanned code"),
     "batches.switch.to_code": ("到这个码", "To this code"),
