@@ -1,11 +1,6 @@
-"""What ends an order early or late, and the label jobs beside its packages."""
+"""What ends an order early or late."""
 
 from __future__ import annotations
-
-import json
-from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy import text
 
@@ -15,20 +10,6 @@ from codegen.packaging import Package
 from kernel import audit
 from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput
-
-
-@dataclass(frozen=True, slots=True)
-class LabelJob:
-    """Labels that a worker prints or has printed."""
-
-    id: UUID
-    state: str
-    done: int
-    total: int
-    format: str
-    first: int
-    last: int
-    created_at: datetime
 
 
 async def cancel(tx: Tx, batch: Batch, *, reason: str, actor: str) -> list[Package]:
@@ -97,21 +78,3 @@ async def _end_packages(tx: Tx, batch: Batch, state: str) -> list[Package]:
         {"state": state, "batch": batch.id},
     )
     return found
-
-
-async def label_jobs(tx: Tx, batch: Batch, *, limit: int) -> list[LabelJob]:
-    """Label jobs of a batch, the latest first."""
-    rows = await tx.execute(
-        text("""
-            SELECT id, state, done, total, args, created_at FROM task
-            WHERE brand_id = :brand AND kind = 'render_labels' AND args @> CAST(:args AS jsonb)
-            ORDER BY created_at DESC LIMIT :limit"""),
-        {"brand": batch.brand_id, "args": json.dumps({"batch": batch.name}), "limit": limit},
-    )
-    return [
-        LabelJob(
-            row.id, row.state, row.done, row.total, row.args["format"], row.args["first"], row.args["last"],
-            row.created_at,
-        )
-        for row in rows
-    ]  # fmt: skip

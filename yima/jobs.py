@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codegen import batches, imports, packaging
+from codegen import batches, imports, labeljobs, packaging
 from kernel.tasks import Attempt, TaskFunction
 from scanapi import settle
 from yima import importing, labels, writing
@@ -22,7 +22,7 @@ def functions(runtime: Runtime) -> Mapping[str, TaskFunction]:
         args = attempt.args
         async with runtime.db.transaction() as tx:
             batch = await batches.get(tx, args["batch"])
-        job = labels.job_of(batch, args)
+        job = labeljobs.job_of(batch, args)
         return await labels.render(runtime, job, progress=attempt.progress)
 
     async def write_package(attempt: Attempt) -> dict[str, Any]:

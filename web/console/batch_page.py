@@ -7,7 +7,7 @@ from typing import Final
 
 from litestar import Response
 
-from codegen import batches, orders, ranges, reasons, states
+from codegen import batches, labeljobs, ranges, reasons, states
 from codegen.batches import Batch
 from codegen.states import Span
 from insights import claims
@@ -76,7 +76,7 @@ async def answer(
         held = await ranges.held_of(tx, batch)
         said = await ranges.list_states(tx, batch, before=before, limit=STATE_ROWS + 1)
         parts = await package_parts.read(desk, seat, tx, batch)
-        labels = await orders.label_jobs(tx, batch, limit=LABEL_ROWS)
+        printed = await labeljobs.list_of(tx, batch, limit=LABEL_ROWS)
         [claimed] = await claims.count(tx, [(batch.unit_id(1), batch.unit_id(batch.count))], most=CLAIMS_MAX)
     own = seat.path(f"/batches/{batch.name}")
     given = form or Form([])
@@ -95,7 +95,7 @@ async def answer(
         said=said[:STATE_ROWS],
         first=own if before else "",
         following=f"{own}?before={said[STATE_ROWS - 1].id}#ranges" if len(said) > STATE_ROWS else "",
-        labels=labels,
+        printed=printed,
         switches=[("", say("batches.switch.choose", language))]
         + [(state, say(f"batches.do.{state}", language)) for state in SWITCHES],
         reason_codes=[("", say("batches.switch.choose", language))]

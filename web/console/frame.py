@@ -45,6 +45,8 @@ _ICONS: Final = {
     "line": "M4 15a5 5 0 005 5h6a5 5 0 000-10H9a5 5 0 00-5 5zM9 15h.01M15 15h.01M6 6h12M12 3v3",
     "cartons": "M4 7h16v13H4zM4 7l2-3h12l2 3M9 7v5l3-1.5 3 1.5V7",
     "stations": "M4 8h4l2-3h4l2 3h4v11H4zM12 16.5a3 3 0 100-6 3 3 0 000 6z",
+    "templates": "M4 5h16v14H4zM7 8h5v5H7zM14 9h4M14 12h4M7 16h11",
+    "layouts": "M4 5h16v14H4zM4 10h16M10 5v14M15 5v14",
     "draws": "M4 9h16v4H4zM6 13v7h12v-7M12 9v11M12 9c-5 0-5-5-2-5 2 0 2 5 2 5zM12 9c5 0 5-5 2-5-2 0-2 5-2 5z",
     "members": "M9 11a3.5 3.5 0 100-7 3.5 3.5 0 000 7zM3 20c0-4 3-6 6-6s6 2 6 6M16 4.5a3.5 3.5 0 010 6"
     "M18 14.5c2 .8 3 2.6 3 5.5",
@@ -78,6 +80,8 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("line", "/line", Permission.SEE_BATCHES),
             Entry("cartons", "/cartons", Permission.RUN_LINE),
             Entry("stations", "/stations", Permission.MANAGE_STATIONS),
+            Entry("templates", "/templates", Permission.SEE_BATCHES),
+            Entry("layouts", "/layouts", Permission.SEE_BATCHES),
         ),
     ),
     (

@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 import click
 
-from codegen import batches, templates
+from codegen import batches, labeljobs, templates
+from codegen.labeljobs import Job
 from kernel import tasks
 from kernel.errors import InvalidInput
 from yima import labels as rendering
@@ -30,16 +31,16 @@ def labels() -> None:
 @batch_option
 @first_option
 @last_option
-@click.option("--format", "kind", type=click.Choice(rendering.FORMATS), required=True, help="What to write.")
+@click.option("--format", "kind", type=click.Choice(labeljobs.FORMATS), required=True, help="What to write.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The file.")
-@click.option("--mask", type=click.Choice(rendering.MASKS), default="fixed", show_default=True,
+@click.option("--mask", type=click.Choice(labeljobs.MASKS), default="fixed", show_default=True,
               help="One data mask for all symbols, or the best of eight for each.")  # fmt: skip
 @click.option("--template", help="A label template, see `yima labels templates list`; default: the house's sheet "
               "(PDF) or roll (ZPL, TSPL), a contact sheet (PNG, SVG).")  # fmt: skip
 @click.option("--dpi", type=click.Choice(["203", "300", "600"]), default="300", show_default=True,
               help="The printer's resolution, for PNG, ZPL and TSPL.")  # fmt: skip
 @click.option("--graphic", is_flag=True, help="ZPL and TSPL: the label dot by dot, not the printer's own symbol.")
-@click.option("--side", type=click.Choice(rendering.SIDES), default="inner", show_default=True,
+@click.option("--side", type=click.Choice(labeljobs.SIDES), default="inner", show_default=True,
               help="Whose code, of a batch of pairs on a template for one code.")  # fmt: skip
 @click.option("--lot", default="", help="The maker's lot, for templates that name it.")
 @click.option("--font", type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -73,7 +74,7 @@ def render_labels(
             batch = await batches.get(tx, name)
             chosen = None if template is None else await templates.find(tx, batch.brand_id, template)
         low, high = batches.lines_of(batch, first, last)
-        job = rendering.Job(
+        job = Job(
             batch, low, high, kind, mask, out.absolute(), chosen, int(dpi), graphic, side, lot,
             None if font is None else font.absolute(),
         )  # fmt: skip
@@ -91,7 +92,7 @@ def render_labels(
     say(done, as_json=as_json, text=text)
 
 
-async def _in_background(runtime: Runtime, job: rendering.Job, tell: Any) -> dict[str, Any]:  # noqa: ANN401 (a callable)
+async def _in_background(runtime: Runtime, job: Job, tell: Any) -> dict[str, Any]:  # noqa: ANN401 (a callable)
     task_id = await rendering.submit(runtime, job)
     while True:
         async with runtime.db.transaction() as tx:

@@ -24,6 +24,7 @@ from campaigns import claims, draws, earning
 from campaigns.rules import DrawRules, PrizeRule
 from codegen import batches, gs1, readback, scheme
 from codegen.batches import Batch
+from codegen.labeljobs import Job
 from codegen.packages import Manifest
 from kernel import tasks
 from kernel.clock import now
@@ -255,7 +256,7 @@ class _Story:
         """The worker prints a sheet; ZBar and ZXing read it back."""
         path = self._folder / "labels.pdf"
         last = min(LABELS, batch.count)
-        task_id = await labels.submit(self._opened, labels.Job(batch, 1, last, "pdf", "fixed", path))
+        task_id = await labels.submit(self._opened, Job(batch, 1, last, "pdf", "fixed", path))
         await self._until(lambda: self._is_done(task_id), "the worker to print the labels")
         read = await asyncio.to_thread(lambda: list(readback.read_files([path])))
         both = sum(symbol.zbar and symbol.zxing for symbol in read)

@@ -1,6 +1,6 @@
 const WAIT_MS = 350;
 
-/** Keeps the preview of the consumer's page in step with the form. Without this, a button does it. */
+/** Keeps the preview of what a form makes in step with it. Without this, a button does it. */
 export function follow(form: HTMLFormElement): void {
   const frame = document.querySelector<HTMLIFrameElement>("[data-preview-frame]");
   const note = document.querySelector<HTMLElement>("[data-colour-note]");
@@ -48,4 +48,7 @@ export function follow(form: HTMLFormElement): void {
     }
   });
   document.querySelector<HTMLElement>("[data-preview-now]")?.setAttribute("hidden", "");
+  if (!frame.hasAttribute("src")) {
+    void show();
+  }
 }

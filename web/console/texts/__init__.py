@@ -10,6 +10,7 @@ from web.console.texts import (
     brand,
     cartons,
     dealers,
+    designs,
     draws,
     frame,
     heatmap,
@@ -29,8 +30,8 @@ from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, batches, brand, cartons, dealers, draws, frame, heatmap, line, members, ordering, overview,
-    people, product_links, products, readback, scans, stations, trail,
+    account, batches, brand, cartons, dealers, designs, draws, frame, heatmap, line, members, ordering,
+    overview, people, product_links, products, readback, scans, stations, trail,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}

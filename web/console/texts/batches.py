@@ -117,10 +117,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "batches.thaw": ("解除冻结", "Lift"),
     "batches.thaw.ask": ("解除 {n} 件的冻结？", "Lift the freeze of {n} units?"),
     "batches.labels": ("标签任务", "Label jobs"),
-    "batches.labels.none": (
-        "没有标签任务。用 yima labels render 打印。",
-        "No label job. `yima labels render` prints labels.",
-    ),
     "batches.labels.line": ("{format}，第 {first}–{last} 行", "{format}, lines {first}–{last}"),
     "batches.task.queued": ("排队中", "Waiting"),
     "batches.task.running": ("进行中", "Running"),

@@ -22,6 +22,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "nav.line": ("印刷与产线", "Print runs"),
     "nav.cartons": ("修箱", "Cartons"),
     "nav.stations": ("工位", "Stations"),
+    "nav.templates": ("标签模板", "Label templates"),
+    "nav.layouts": ("数据文件版式", "Data file layouts"),
     "nav.draws": ("抽奖", "Draws"),
     "nav.members": ("会员", "Members"),
     "nav.brand": ("品牌设置", "Brand settings"),
