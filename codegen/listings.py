@@ -68,8 +68,10 @@ class Known:
         name: Its name.
         gtin: Its product.
         low: The position (key id << 35 | serial) of its first code.
-        high: The position behind its last one.
+        high: The position behind that of its last line.
         spans: Its lines by state, in order and without gaps.
+        canaries: Units (from, to; their ids) behind its lines whose codes stand on set-up labels. They are valid as
+            in any answer, and not told apart.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Known:
     low: int
     high: int
     spans: Sequence[Span]
+    canaries: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(slots=True)
@@ -153,8 +156,14 @@ class Listing:
         self._on_bad = on_bad
         ordered = sorted(batches, key=lambda each: each.low)
         self._batches = ordered
-        self._lows = np.array([each.low for each in ordered], np.int64)
-        self._highs = np.array([each.high for each in ordered], np.int64)
+        issued = sorted(
+            (low, high, number)
+            for number, each in enumerate(ordered)
+            for low, high in ((each.low, each.high), *((2 * first, 2 * last) for first, last in each.canaries))
+        )
+        self._lows, self._highs, self._owners = (
+            np.array([each[column] for each in issued], np.int64) for column in range(3)
+        )
         self._gtins = np.array([int(each.gtin) for each in ordered], np.int64)
         edges, states = _edges(ordered)
         self._edges, self._states = edges, states
@@ -205,7 +214,7 @@ class Listing:
         self.tally.duplicates += len(twice)
         bad += [(int(fields.lines[place]), reason) for place, reason in reasons.items()]
         bad += [(int(fields.lines[place]), DUPLICATE) for place in twice]
-        bad += [(line, PAIR) for line in _unpaired(fields, positions)]
+        bad += [(line, PAIR) for line in self._unpaired(fields, positions)]
         self._tell(block, data, bad)
         self.tally.lines += line_count
 
@@ -329,8 +338,9 @@ class Listing:
             verdicts[good], positions[good] = _NEVER, -1
             return
         found = positions[good]
-        which = np.searchsorted(self._lows, found, side="right") - 1
-        missing = (which < 0) | (found >= self._highs[which])
+        stretch = np.searchsorted(self._lows, found, side="right") - 1
+        missing = (stretch < 0) | (found >= self._highs[stretch])
+        which = self._owners[stretch]
         wrong = ~missing & (gtins[good] >= 0) & (gtins[good] != self._gtins[which])
         verdicts[good[missing]], verdicts[good[wrong]] = _NEVER, _PRODUCT
         ok = ~(missing | wrong)
@@ -345,7 +355,7 @@ class Listing:
         twice = np.zeros(len(positions), np.bool_)
         if not len(positions):
             return twice
-        group = 2 * (np.searchsorted(self._lows, positions, side="right") - 1) + (positions & 1)
+        group = 2 * self._owner(positions) + (positions & 1)
         for each in np.unique(group):
             mine = np.flatnonzero(group == each)
             batch = self._batches[each >> 1]
@@ -363,9 +373,26 @@ class Listing:
             twice[mine] = again
         return twice
 
+    def _unpaired(self, fields: _Fields, positions: Ints) -> list[int]:
+        """Lines whose two fields are valid codes of one batch and not the outer and the inner one of a unit.
+
+        Codes of two batches are paired on the line, by capture; what belongs together the line knows.
+        """
+        first = np.flatnonzero(fields.lines[:-1] == fields.lines[1:])
+        first = first[(positions[first] >= 0) & (positions[first + 1] >= 0)]
+        outer, inner = positions[first], positions[first + 1]
+        wrong = ((outer & 1 == 1) | (inner != outer + 1)) & (self._owner(outer) == self._owner(inner))
+        return [int(line) for line in fields.lines[first[wrong]]]
+
+    def _owner(self, positions: Ints) -> Ints:
+        """The number of the batch of each valid code."""
+        owners: Ints = self._owners[np.searchsorted(self._lows, positions, side="right") - 1]
+        return owners
+
     def _seen_of(self, batch: int, side: int) -> Bools | None:
         if (batch, side) not in self._seen:
-            size = (self._batches[batch].high - self._batches[batch].low + 1) // 2
+            known = self._batches[batch]
+            size = max([known.high // 2, *(last for _, last in known.canaries)]) - known.low // 2
             fits = self._seen_bytes + size <= SEEN_BYTES_MAX
             self._seen[batch, side] = np.zeros(size, np.bool_) if fits else None
             self._seen_bytes += size if fits else 0
@@ -387,14 +414,6 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def _unpaired(fields: _Fields, positions: Ints) -> list[int]:
-    """Lines whose two fields are valid codes and not the outer and the inner one of a unit."""
-    first = np.flatnonzero(fields.lines[:-1] == fields.lines[1:])
-    outer, inner = positions[first], positions[first + 1]
-    wrong = (outer >= 0) & (inner >= 0) & ((outer & 1 == 1) | (inner != outer + 1))
-    return [int(line) for line in fields.lines[first[wrong]]]
-
-
 def _edges(batches: Sequence[Known]) -> tuple[Ints, Ints]:
     """Where spans of one state begin, as unit ids over all batches, and the state's number there."""
     edges, states = [-1], [STATES.index("issued")]
@@ -403,7 +422,7 @@ def _edges(batches: Sequence[Known]) -> tuple[Ints, Ints]:
         for span in batch.spans:
             edges.append(first + span.first - 1)
             states.append(STATES.index(span.state))
-        if batch.spans and first + batch.spans[-1].last < (batch.high + 1) >> 1:
+        if batch.spans:  # what lies behind the lines was never given a state
             edges.append(first + batch.spans[-1].last)
             states.append(STATES.index("issued"))
     return np.array(edges, np.int64), np.array(states, np.int64)

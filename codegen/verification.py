@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,10 +12,12 @@ from sqlalchemy import text as sql
 from codegen import batches, foreign, keys, ranges, scheme, states
 from codegen.foreign import Listed, Reader
 from codegen.issued import Issued, look_up
+from codegen.keys import SealedKey
 from codegen.listings import Known
 from codegen.scheme import CodeKey, MalformedCode, ParsedCode, Ring, VerifiedCode
 from kernel.crypto import Vault
 from kernel.db import Tx
+from kernel.errors import YimaError
 
 NO_KEY: Final = "forged: no key of ours made it"
 NEVER_ISSUED: Final = "forged: never issued"
@@ -137,23 +140,39 @@ async def printed_hosts(tx: Tx, batch_ids: set[int]) -> dict[int, str]:
 
 
 async def known_batches(tx: Tx) -> list[Known]:
-    """All batches of the installation with their lines by state, to hold listings against."""
-    bounds = {
-        row[0]: (row[1], row[2])
-        for row in await tx.execute(sql("SELECT id, lower(span), upper(span) FROM batch WHERE origin = 'own'"))
-    }
+    """All batches of the installation with their lines by state, to hold listings against; not codes others made.
+
+    Of codes that were paired on the line only their own batch's states are told, not their mate's.
+    """
+    canaries: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for batch_id, low, high in await tx.execute(sql(
+        "SELECT batch_id, lower(canaries), upper(canaries) FROM code_package WHERE canaries IS NOT NULL"
+    )):  # fmt: skip
+        canaries[batch_id].append((low, high))
     known = []
     for brand_id in (await tx.execute(sql("SELECT DISTINCT brand_id FROM batch ORDER BY brand_id"))).scalars().all():
         found = await batches.list_of(tx, brand_id=brand_id)
         held = await ranges.spans(tx, found)
         known += [
-            Known(each.name, each.gtin, *bounds[each.id], states.flatten(each.count, held[each.id]))
-            for each in found if each.id in bounds
+            Known(
+                each.name, each.gtin, each.unit_id(1) * 2, each.unit_id(each.count + 1) * 2,
+                states.flatten(each.count, held[each.id]), tuple(canaries[each.id]),
+            )
+            for each in found if each.origin == "own"
         ]  # fmt: skip
     return known
 
 
-async def load_keys(tx: Tx, vault: Vault) -> list[CodeKey]:
-    """The keys of all batches, with their secrets."""
-    ids = (await tx.execute(sql("SELECT DISTINCT key_id FROM batch ORDER BY key_id"))).scalars().all()
-    return [await keys.load(tx, vault, key_id) for key_id in ids]
+async def open_all(vault: Vault, stored: Iterable[SealedKey]) -> list[CodeKey]:
+    """Keys with their secrets, whatever their state, to read codes with; opened outside a transaction.
+
+    Raises:
+        ConfigurationError: one cannot be opened; the sentence names it.
+        Unavailable: its custodian is away.
+    """
+    opened = []
+    for each in await keys.open_keys(vault, stored):
+        if isinstance(each, YimaError):
+            raise each
+        opened.append(each)
+    return opened

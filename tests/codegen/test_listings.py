@@ -44,6 +44,22 @@ def test_whole_file_of_one_batch_is_counted_with_its_states():
     assert found.hosts == {"yima.cn": 100}
 
 
+def test_codes_of_set_up_labels_are_issued_and_the_other_units_behind_the_lines_are_not():
+    known = [
+        Known("ONE", GTIN, 7 << 35, (7 << 35) + 200, [Span(1, 100, "activated")], [((7 << 34) + 110, (7 << 34) + 112)])
+    ]
+    found, bad = tally("\n".join(code(serial) for serial in (198, 200, 218, 220, 222, 224, 222)).encode(), known)
+    assert [(line, reason) for line, reason, _ in bad] == [
+        (2, "forged: never issued"), (3, "forged: never issued"), (6, "forged: never issued"), (7, DUPLICATE),
+    ]  # fmt: skip
+    assert found.batches[0].states == {"activated": 1, "issued": 3}
+
+
+def test_codes_of_two_batches_on_one_line_are_left_to_the_line_to_pair():
+    found, bad = tally(f"{code(1)},{code(1000, KEYS[1])}\n".encode())
+    assert (found.valid, bad) == (2, [])
+
+
 def test_both_forms_pairs_keys_and_typed_codes_mix_in_one_file():
     lines = [
         SHORT + code(0),

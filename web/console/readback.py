@@ -20,12 +20,13 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.types import ControllerRouterHandler
 
-from codegen import keys, proofreading
+from codegen import keys, proofreading, verification
 from codegen.confined import Reader, ReadPage, Said
 from codegen.grades import NOTE_EN, NOTE_ZH, Parameter
 from codegen.photos import Limits
 from codegen.proofreading import Proof, ProofSymbol, Summary
 from codegen.readback import ReadSymbol
+from codegen.scheme import Ring
 from kernel.errors import InvalidInput, TooMany, Unavailable, YimaError
 from staff.access import Permission
 from web.console.desk import Desk
@@ -181,8 +182,10 @@ async def _answer(desk: Desk, seat: Seat, uploads: list[UploadFile]) -> Response
         sentence = error.message if seat.visit.language == "en" else say("readback.busy", "zh")
         return _page(desk, seat, error=sentence, status=error.status)
     async with desk.means.db.transaction() as tx:
-        proof = Proof(await keys.load_ring(tx, desk.means.vault))
-        result = Result()
+        sealed = await keys.read_sealed(tx)
+    proof = Proof(Ring(await verification.open_all(desk.means.vault, sealed)))
+    result = Result()
+    async with desk.means.db.transaction() as tx:
         for each in found:
             await _take(tx, proof, each, result, seat)
     return _page(desk, seat, result=result, summary=proof.summary)

@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from codegen import keys, proofreading
+from codegen import keys, proofreading, verification
 from codegen.confined import Reader, Said
 from codegen.grades import NOTE_EN
 from codegen.outfiles import replacing
 from codegen.proofreading import Proof, Summary
+from codegen.scheme import Ring
 from kernel.errors import InvalidInput
 from yima.cli.common import json_option, line, remark, run
 from yima.runtime import Runtime
@@ -36,7 +37,8 @@ def read_labels(*, files: tuple[Path, ...], report: Path | None, as_json: bool) 
 
     async def use(runtime: Runtime) -> tuple[Summary, list[str], list[dict[str, Any]]]:
         async with runtime.db.transaction() as tx:
-            proof = Proof(await keys.load_ring(tx, runtime.vault))
+            sealed = await keys.read_sealed(tx)
+        proof = Proof(Ring(await verification.open_all(runtime.vault, sealed)))
         unread: list[str] = []
         rows: list[dict[str, Any]] = []
         with Reader() as reader:

@@ -22,6 +22,7 @@ from codegen import foreign, keys, verification
 from codegen.bulk import Openers
 from codegen.listings import Listing, OnBad, Tally
 from codegen.outfiles import replacing
+from codegen.scheme import Ring
 from codegen.verification import Verification
 from kernel.errors import InvalidInput
 from yima.cli.common import json_option, line, progress, remark, run
@@ -58,8 +59,9 @@ def verify_codes(*, texts: tuple[str, ...], path: Path | None, out: Path | None,
 
     async def use(runtime: Runtime) -> bool:
         async with runtime.db.transaction() as tx:
-            ring = await keys.load_ring(tx, runtime.vault)
             reader = await foreign.load_reader(tx, runtime.vault)
+            sealed = await keys.read_sealed(tx)
+        ring = Ring(await verification.open_all(runtime.vault, sealed))
         everything_valid = True
         for chunk in _chunks(given, VERIFY_CHUNK):
             async with runtime.db.transaction() as tx:
@@ -91,7 +93,8 @@ def _verify_file(path: Path, out: Path | None) -> bool:
     async def use(runtime: Runtime) -> tuple[Tally, str, float]:
         async with runtime.db.transaction() as tx:
             known = await verification.known_batches(tx)
-            secrets = await verification.load_keys(tx, runtime.vault)
+            sealed = await keys.read_sealed(tx)
+        secrets = await verification.open_all(runtime.vault, sealed)
         with ExitStack() as stack:
             file = stack.enter_context(_open(path))
             on_bad = None if out is None else _bad_lines(stack.enter_context(replacing(out)))
