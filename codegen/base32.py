@@ -6,7 +6,6 @@ so that every number has exactly one spelling.
 
 from __future__ import annotations
 
-import re
 import string
 import unicodedata
 from typing import Final
@@ -15,9 +14,12 @@ ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """The symbol of each value 0 to 31."""
 
 _PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
-_SYMBOLS: Final = re.compile(f"[{ALPHABET}]+")
-# Python reads base 32 with the digits 0-9 and A-V: renaming the symbols lets `int` do the work in C.
-_TO_PYTHON_DIGITS: Final = str.maketrans(ALPHABET, string.digits + string.ascii_uppercase[:22])
+# Python reads base 32 with the digits 0-9 and A-V: renaming the symbols lets `int` do the work in C. Every other
+# byte becomes one that `int` refuses; as itself it might be a digit of Python's, a sign, a space or an underscore.
+_TO_PYTHON_DIGITS: Final = bytes(
+    (string.digits + string.ascii_uppercase)[ALPHABET.index(chr(byte))].encode()[0] if chr(byte) in ALPHABET else 0x21
+    for byte in range(256)
+)
 # Deliberately not str.upper(): that turns other letters into symbols ("ß" into "SS", "ı" into "I").
 _FORGIVEN: Final = str.maketrans(string.ascii_lowercase, string.ascii_uppercase) | str.maketrans(
     {"O": "0", "o": "0", "I": "1", "i": "1", "L": "1", "l": "1"}
@@ -45,9 +47,11 @@ def decode(symbols: str) -> int:
     Raises:
         ValueError: `symbols` is empty or holds anything but upper-case symbols of the alphabet.
     """
-    if _SYMBOLS.fullmatch(symbols) is None:
-        raise ValueError("the text holds something that is no base 32 symbol")
-    return int(symbols.translate(_TO_PYTHON_DIGITS), 32)
+    try:
+        return int(symbols.encode().translate(_TO_PYTHON_DIGITS), 32)
+    except ValueError:
+        # Not the error itself: it quotes the text, which may be a prize.
+        raise ValueError("the text holds something that is no base 32 symbol") from None
 
 
 def normalise(text: str) -> str:

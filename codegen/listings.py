@@ -8,9 +8,9 @@ takes are verified together; whatever else there is goes the single way, so that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,15 +18,10 @@ from numpy.typing import NDArray
 
 from codegen import base32, scheme
 from codegen.bulk import Openers
+from codegen.line_fields import LINE_BYTES_MAX, NEWLINE, TOO_LONG, Fields, Ints, Readable, blocks
+from codegen.line_fields import split as fields_of
 from codegen.scheme import SYMBOLS, MalformedCode
 from codegen.states import STATES, Span
-from kernel.errors import InvalidInput
-
-BLOCK_BYTES: Final = 1 << 21
-"""Read at a time: what a block needs stays in the cache."""
-
-LINE_BYTES_MAX: Final = 4_096
-"""Longest line that is looked at; a longer one is bad as a whole, however long."""
 
 SEEN_BYTES_MAX: Final = 512 << 20
 """Memory for noticing codes that come twice, a byte for each code of the batches met. Beyond it, codes of
@@ -40,9 +35,6 @@ HOSTS_MAX: Final = 1_000
 
 OTHER_HOSTS: Final = "…"
 
-_NEWLINE: Final = 10
-_COMMA: Final = 44
-_RETURN: Final = 13
 _SYMBOL: Final = np.isin(np.arange(256), np.frombuffer(base32.ALPHABET.encode(), np.uint8))
 _DUMMY: Final = base32.ALPHABET[0] * SYMBOLS
 _GOOD, _NO_KEY, _NEVER, _PRODUCT, _LATER = 0, 1, 2, 3, 4
@@ -51,11 +43,9 @@ _REASONS: Final = {
     _NEVER: "forged: never issued",
     _PRODUCT: "forged: the URL names another product",
 }
-COLUMNS: Final = "columns: a line holds a code or a pair"
 PAIR: Final = "pair: not the outer and the inner code of one unit"
 DUPLICATE: Final = "duplicate"
 
-Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 OnBad: TypeAlias = Callable[[int, str, str], None]
 
@@ -130,15 +120,6 @@ class _Prefix:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    """Where the fields of a block are: from, to, and the number of their line in the block, from 0."""
-
-    starts: Ints
-    ends: Ints
-    lines: Ints
-
-
 class Listing:
     """Verifies one listing, block by block."""
 
@@ -172,13 +153,13 @@ class Listing:
         self._seen: dict[tuple[int, int], Bools | None] = {}
         self._seen_bytes = 0
 
-    def read(self, file: BinaryIO, on_progress: Callable[[int], None] | None = None) -> Tally:
+    def read(self, file: Readable, on_progress: Callable[[int], None] | None = None) -> Tally:
         """Verify all lines of a file; `on_progress` is called with the number of bytes so far.
 
         Raises:
             InvalidInput: it is UTF-16.
         """
-        for block, done in _blocks(file, self._overlong):
+        for block, done in blocks(file, self._overlong):
             self._block(block)
             if on_progress is not None:
                 on_progress(done)
@@ -192,7 +173,7 @@ class Listing:
     def _overlong(self) -> None:
         self.tally.lines += 1
         self.tally.codes += 1
-        self._bad(self.tally.lines, "malformed: too_long", "")
+        self._bad(self.tally.lines, TOO_LONG, "")
         self.tally.bad_lines += 1
 
     def _bad(self, line: int, reason: str, text: str) -> None:
@@ -202,7 +183,10 @@ class Listing:
 
     def _block(self, block: bytes) -> None:
         data = np.frombuffer(block, np.uint8)
-        fields, bad, line_count = self._split(data)
+        parted = fields_of(data)
+        fields, bad = parted.fields, parted.bad
+        self.tally.blank += parted.blank
+        self.tally.codes += len(bad)
         positions, verdicts, later = self._verify(data, fields)
         self.tally.codes += len(fields.starts)
         reasons: dict[int, str] = {}
@@ -216,37 +200,9 @@ class Listing:
         bad += [(int(fields.lines[place]), DUPLICATE) for place in twice]
         bad += [(line, PAIR) for line in self._unpaired(fields, positions)]
         self._tell(block, data, bad)
-        self.tally.lines += line_count
+        self.tally.lines += parted.lines
 
-    def _split(self, data: NDArray[np.uint8]) -> tuple[_Fields, list[tuple[int, str]], int]:
-        """The fields that are to be verified, and the lines that are bad as such."""
-        stops = np.flatnonzero((data == _NEWLINE) | (data == _COMMA))
-        closing = data[stops] == _NEWLINE
-        starts = np.empty_like(stops)
-        starts[:1], starts[1:] = 0, stops[:-1] + 1
-        ends = stops - ((stops > starts) & (data[stops - 1] == _RETURN))
-        lines = np.cumsum(closing) - closing
-        line_count = int(closing.sum())
-        bad: list[tuple[int, str]] = []
-        held = np.bincount(lines, minlength=line_count)
-        empty = ends == starts
-        blank = empty & (held[lines] == 1)
-        self.tally.blank += int(blank.sum())
-        keep = ~blank
-        if held.size and held.max() > 2:
-            many = held > 2
-            bad += [(int(line), COLUMNS) for line in np.flatnonzero(many)]
-            keep &= ~many[lines]
-        if len(ends) and (ends - starts).max() > LINE_BYTES_MAX:
-            long = (ends - starts > LINE_BYTES_MAX) & keep
-            bad += [(int(line), "malformed: too_long") for line in lines[long]]
-            keep &= ~long
-        self.tally.codes += len(bad)
-        if not keep.all():
-            starts, ends, lines = starts[keep], ends[keep], lines[keep]
-        return _Fields(starts, ends, lines), bad, line_count
-
-    def _verify(self, data: NDArray[np.uint8], fields: _Fields) -> tuple[Ints, NDArray[np.uint8], dict[int, str]]:
+    def _verify(self, data: NDArray[np.uint8], fields: Fields) -> tuple[Ints, NDArray[np.uint8], dict[int, str]]:
         """Positions (-1 where not valid), verdicts, and the reasons of those that went the single way."""
         count = len(fields.starts)
         positions = np.full(count, -1, np.int64)
@@ -267,7 +223,7 @@ class Listing:
         return positions, verdicts, later
 
     def _verify_equal(
-        self, data: NDArray[np.uint8], fields: _Fields, places: Ints, before: int, positions: Ints, gtins: Ints,
+        self, data: NDArray[np.uint8], fields: Fields, places: Ints, before: int, positions: Ints, gtins: Ints,
         verdicts: NDArray[np.uint8],
     ) -> None:  # fmt: skip
         """Verify fields of one length, `before` characters and a code, prefix by prefix."""
@@ -309,7 +265,7 @@ class Listing:
         return found
 
     def _verify_single(
-        self, data: NDArray[np.uint8], fields: _Fields, place: int, positions: Ints, gtins: Ints
+        self, data: NDArray[np.uint8], fields: Fields, place: int, positions: Ints, gtins: Ints
     ) -> str | None:
         text = _text(data[fields.starts[place] : fields.ends[place]].tobytes())
         try:
@@ -373,7 +329,7 @@ class Listing:
             twice[mine] = again
         return twice
 
-    def _unpaired(self, fields: _Fields, positions: Ints) -> list[int]:
+    def _unpaired(self, fields: Fields, positions: Ints) -> list[int]:
         """Lines whose two fields are valid codes of one batch and not the outer and the inner one of a unit.
 
         Codes of two batches are paired on the line, by capture; what belongs together the line knows.
@@ -402,7 +358,7 @@ class Listing:
         if not bad:
             return
         self.tally.bad_lines += len({line for line, _ in bad})
-        stops = np.flatnonzero(data == _NEWLINE)
+        stops = np.flatnonzero(data == NEWLINE)
         for line, reason in sorted(bad):
             start = int(stops[line - 1]) + 1 if line else 0
             text = block[start : min(int(stops[line]), start + LINE_BYTES_MAX)]
@@ -426,31 +382,3 @@ def _edges(batches: Sequence[Known]) -> tuple[Ints, Ints]:
             edges.append(first + batch.spans[-1].last)
             states.append(STATES.index("issued"))
     return np.array(edges, np.int64), np.array(states, np.int64)
-
-
-def _blocks(file: BinaryIO, on_overlong: Callable[[], None]) -> Iterator[tuple[bytes, int]]:
-    """Whole lines, each ended by a newline, and the number of bytes read; lines that fill a block are told and left."""
-    rest = file.read(3)
-    done = len(rest)
-    if rest[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InvalidInput("The file is UTF-16; save it as UTF-8.")
-    rest = rest.removeprefix(b"\xef\xbb\xbf")
-    skipping = False
-    while chunk := file.read(BLOCK_BYTES):
-        done += len(chunk)
-        if skipping:
-            cut = chunk.find(b"\n")
-            if cut < 0:
-                continue
-            chunk, skipping = chunk[cut + 1 :], False
-        cut = chunk.rfind(b"\n") + 1
-        if cut:
-            yield rest + chunk[:cut], done
-            rest = chunk[cut:]
-        else:
-            rest += chunk
-        if len(rest) > max(BLOCK_BYTES, LINE_BYTES_MAX):
-            on_overlong()
-            rest, skipping = b"", True
-    if rest:
-        yield rest + b"\n", done

@@ -262,6 +262,7 @@ _WEB_URL: Final = re.compile(
     re.DOTALL,
 )
 _GTIN_14: Final = re.compile("[0-9]{14}")
+_KEY_IDS: Final = {base32.encode(key_id, 2): key_id for key_id in range(1 << KEY_ID_BITS)}
 # Where a link may say more than product and unit: the variant (22) and the maker's lot (10) stand between them.
 _LINK_ORDERS: Final = frozenset({("01", "21"), ("01", "22", "21"), ("01", "10", "21"), ("01", "22", "10", "21")})
 # A code exactly as it is printed, by itself or in one of the two URLs: what scanners send. It is recognised at
@@ -285,7 +286,7 @@ def parse(text: str) -> ParsedCode:
     printed = _PRINTED.fullmatch(text)
     if printed is not None:
         host, printed_gtin, symbols = printed.groups()
-        return ParsedCode(symbols, base32.decode(symbols[:2]), printed_gtin, host and host.lower())
+        return ParsedCode(symbols, _KEY_IDS[symbols[:2]], printed_gtin, host and host.lower())
     if len(text) > TEXT_CHARS_MAX:
         raise MalformedCode("too_long", f"A code or its URL has at most {TEXT_CHARS_MAX:,} characters.")
     text = text.strip()

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codegen import listings, scheme
+from codegen import line_fields, listings, scheme
 from codegen.bulk import Openers, seal_range
-from codegen.listings import BLOCK_BYTES, COLUMNS, DUPLICATE, LINE_BYTES_MAX, PAIR, Known, Listing
+from codegen.line_fields import BLOCK_BYTES, COLUMNS, LINE_BYTES_MAX
+from codegen.listings import DUPLICATE, PAIR, Known, Listing
 from codegen.scheme import CodeKey, MalformedCode, Ring, Sealer
 from codegen.states import Span
 from kernel.errors import InvalidInput
@@ -134,7 +135,7 @@ def test_a_million_columns_are_one_bad_line():
 
 
 def test_lines_join_across_blocks(monkeypatch):
-    monkeypatch.setattr(listings, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(line_fields, "BLOCK_BYTES", 64)
     lines = [f"{SHORT}{code(2 * i)},{SHORT}{code(2 * i + 1)}" for i in range(50)]
     found, bad = tally("\n".join(lines).encode())
     assert (found.lines, found.codes, found.valid, bad) == (50, 100, 100, [])

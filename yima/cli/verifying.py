@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import os
-import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -20,6 +18,8 @@ import click
 
 from codegen import foreign, keys, verification
 from codegen.bulk import Openers
+from codegen.confined import open_regular
+from codegen.line_fields import HashedFile
 from codegen.listings import Listing, OnBad, Tally
 from codegen.outfiles import replacing
 from codegen.scheme import Ring
@@ -96,13 +96,13 @@ def _verify_file(path: Path, out: Path | None) -> bool:
             sealed = await keys.read_sealed(tx)
         secrets = await verification.open_all(runtime.vault, sealed)
         with ExitStack() as stack:
-            file = stack.enter_context(_open(path))
+            file = stack.enter_context(open_regular(path, sys.maxsize))
             on_bad = None if out is None else _bad_lines(stack.enter_context(replacing(out)))
             tell = stack.enter_context(progress("Verifying bytes", max(os.fstat(file.fileno()).st_size, 1)))
-            hashed = _Hashed(file)
+            hashed = HashedFile(file)
             begun = time.perf_counter()
             try:
-                tally = Listing(Openers(secrets), known, on_bad).read(hashed, tell)  # type: ignore[arg-type] # it reads
+                tally = Listing(Openers(secrets), known, on_bad).read(hashed, tell)
             except InvalidInput as error:
                 raise InvalidInput(f"{path}: {error.message}") from error
             except OSError as error:
@@ -123,32 +123,6 @@ def _verify_file(path: Path, out: Path | None) -> bool:
         "codes_per_s": round(tally.codes / seconds) if seconds else None,
     })  # fmt: skip
     return whole
-
-
-class _Hashed:
-    """A file whose bytes are hashed as they are read."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int) -> bytes:
-        """The next bytes."""
-        data = self._file.read(size)
-        self.digest.update(data)
-        return data
-
-
-def _open(path: Path) -> BinaryIO:
-    """A regular file, opened without waiting for whoever might be at the other end of a pipe."""
-    try:
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
-    except OSError as error:
-        raise InvalidInput(f"Cannot read {path}: {error.strerror}.") from error
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise InvalidInput(f"{path} is no regular file.")
-    return file
 
 
 def _bad_lines(out: BinaryIO) -> OnBad:
