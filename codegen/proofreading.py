@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from codegen import verification
+from codegen.foreign import Reader
 from codegen.ranges import BLOCKING_STATES
 from codegen.readback import ReadSymbol
-from codegen.scheme import Ring
+from codegen.scheme import SYMBOLS, Ring
 from codegen.verification import Verification
 from kernel.db import Tx
 
@@ -113,9 +114,16 @@ class Summary:
 class Proof:
     """Holds the symbols of one read-back against what was issued, in the order in which they come."""
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring, reader: Reader | None = None) -> None:
+        """Begin a read-back.
+
+        Args:
+            ring: all keys.
+            reader: recognises codes that others made; None where only our own count.
+        """
         self.summary = Summary()
         self._ring = ring
+        self._reader = reader
         self._seen: set[str] = set()
         self._hosts: dict[int, str] = {}
 
@@ -124,7 +132,8 @@ class Proof:
         judged: list[ProofSymbol] = []
         for start in range(0, len(symbols), _VERIFIED_AT_ONCE):
             chunk = symbols[start : start + _VERIFIED_AT_ONCE]
-            answers = await verification.verify(tx, self._ring, [each.text for each in chunk])
+            texts = [each.text for each in chunk]
+            answers = await verification.verify(tx, self._ring, texts, reader=self._reader)
             missing = {each.batch_id for each in answers if each.batch_id is not None} - self._hosts.keys()
             if missing:
                 self._hosts |= await verification.printed_hosts(tx, missing)
@@ -142,8 +151,14 @@ class Proof:
 
 
 def masked(code: str) -> str:
-    """A code as it may be shown to people who look after batches and are given no codes."""
-    return f"{code[:4]}{_HIDDEN * 12}{code[-4:]}"
+    """A code as it may be shown to people who look after batches and are given no codes.
+
+    Of a code that others made, which may be short and without a signature, only what stands before it.
+    """
+    if len(code) == SYMBOLS and "/" not in code:
+        return f"{code[:4]}{_HIDDEN * 12}{code[-4:]}"
+    head, slash, _ = code.rpartition("/")
+    return f"{head}{slash}{_HIDDEN * 8}"
 
 
 def masked_text(text: str) -> str:

@@ -20,7 +20,7 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.types import ControllerRouterHandler
 
-from codegen import keys, proofreading, verification
+from codegen import foreign, keys, proofreading, verification
 from codegen.confined import Reader, ReadPage, Said
 from codegen.grades import NOTE_EN, NOTE_ZH, Parameter
 from codegen.photos import Limits
@@ -183,7 +183,8 @@ async def _answer(desk: Desk, seat: Seat, uploads: list[UploadFile]) -> Response
         return _page(desk, seat, error=sentence, status=error.status)
     async with desk.means.db.transaction() as tx:
         sealed = await keys.read_sealed(tx)
-    proof = Proof(Ring(await verification.open_all(desk.means.vault, sealed)))
+        others = await foreign.load_reader(tx, desk.means.vault)
+    proof = Proof(Ring(await verification.open_all(desk.means.vault, sealed)), others)
     result = Result()
     async with desk.means.db.transaction() as tx:
         for each in found:

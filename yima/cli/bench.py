@@ -8,7 +8,7 @@ import click
 
 from yima.cli.common import json_option, say
 
-AREAS = ("codes", "labels", "scan", "heatmap")
+AREAS = ("codes", "labels", "readback", "scan", "heatmap")
 
 
 @click.command()
@@ -21,7 +21,8 @@ def bench(*, area: str, long: bool, as_json: bool) -> None:
     rows = module.run(long=long)
     text = "\n".join(
         f"{row['name']:28} {row['value']:>16,.1f} {row['unit']:14} "
-        + (f"{row['peer']} {row['peer_value']:,.1f}, ratio {row['ratio']:.2f}" if row["peer"] else "")
+        + (f"{row['peer']} {row['peer_value']:,.1f}" if row["peer"] else "")
+        + ("" if row["ratio"] is None else f", ratio {row['ratio']:.2f}")
         for row in rows
     )
     say(rows, as_json=as_json, text=text)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from codegen import keys, proofreading, verification
+from codegen import foreign, keys, proofreading, verification
 from codegen.confined import Reader, Said
 from codegen.grades import NOTE_EN
 from codegen.outfiles import replacing
@@ -38,7 +38,8 @@ def read_labels(*, files: tuple[Path, ...], report: Path | None, as_json: bool) 
     async def use(runtime: Runtime) -> tuple[Summary, list[str], list[dict[str, Any]]]:
         async with runtime.db.transaction() as tx:
             sealed = await keys.read_sealed(tx)
-        proof = Proof(Ring(await verification.open_all(runtime.vault, sealed)))
+            others = await foreign.load_reader(tx, runtime.vault)
+        proof = Proof(Ring(await verification.open_all(runtime.vault, sealed)), others)
         unread: list[str] = []
         rows: list[dict[str, Any]] = []
         with Reader() as reader:
