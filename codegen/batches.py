@@ -145,11 +145,13 @@ async def order(
         if existing is not None:
             _judge_same(existing, wanted)
             return existing
-    if key.next_unit + count + CANARY_UNITS > keys.UNITS_PER_KEY:
+    if key.next_unit + count > keys.UNITS_PER_KEY:
         raise Unavailable(
             f"Key {key.id} has only {keys.UNITS_PER_KEY - key.next_unit:,} units left, too few for this order: "
             "`yima keys rotate --brand BRAND` makes the next one, and printed codes keep verifying."
         )
+    # the last batch of a key has fewer canaries, or none
+    taken = count + min(CANARY_UNITS, keys.UNITS_PER_KEY - key.next_unit - count)
     low = (key.id << 35) | (2 * key.next_unit)
     row = await tx.execute(
         text(f"""
@@ -169,7 +171,7 @@ async def order(
             "form": form,
             "prefix": prefix,
             "low": low,
-            "high": low + 2 * (count + CANARY_UNITS),
+            "high": low + 2 * taken,
             "ordered": ordered,
             "spare": spare_bp,
             "recipient": recipient_id,
@@ -179,7 +181,7 @@ async def order(
     batch = Batch(*row.one())
     await tx.execute(
         text("UPDATE code_key SET next_unit = next_unit + :count WHERE id = :key"),
-        {"count": count + CANARY_UNITS, "key": key.id},
+        {"count": taken, "key": key.id},
     )
     await audit.record(
         tx,

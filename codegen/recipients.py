@@ -73,15 +73,15 @@ async def add(
     """
     name, contact = name.strip(), contact.strip()
     if not (1 <= len(name) <= NAME_CHARS_MAX and name.isprintable()):
-        raise InvalidInput(f"A recipient's name has 1 to {NAME_CHARS_MAX} characters.", field="name")
+        raise InvalidInput(f"A recipient's name has 1 to {NAME_CHARS_MAX} characters.", field="recipient_name")
     if kind not in KINDS:
-        raise InvalidInput(f"A recipient is one of {', '.join(KINDS)}, not {kind!r}.", field="kind")
+        raise InvalidInput(f"A recipient is one of {', '.join(KINDS)}, not {kind!r}.", field="recipient_kind")
     if len(contact) > CONTACT_CHARS_MAX or not contact.isprintable():
         raise InvalidInput(f"A contact has at most {CONTACT_CHARS_MAX} characters.", field="contact")
     key = parse_public_key(public_key) if public_key.strip() else None
     known = (await tx.execute(_COUNT, {"brand": brand_id})).scalar_one()
     if known >= RECIPIENTS_MAX:
-        raise Conflict(f"The brand has {RECIPIENTS_MAX} recipients already: retire some.", field="name")
+        raise Conflict(f"The brand has {RECIPIENTS_MAX} recipients already: retire some.", field="recipient_name")
     values = {
         "brand": brand_id, "name": name, "kind": kind, "key": key,
         "contact": vault.seal(contact.encode(), _SEAL) if contact else None,
@@ -90,7 +90,7 @@ async def add(
         async with tx.begin_nested():
             row = (await tx.execute(_ADD, values)).one()
     except IntegrityError:
-        raise Conflict(f"There is a recipient {name!r} already: retire it first.", field="name") from None
+        raise Conflict(f"There is a recipient {name!r} already: retire it first.", field="recipient_name") from None
     await audit.record(
         tx, brand_id=brand_id, actor=actor, action="recipient.add", subject=f"recipient {row.id}",
         after={"name": name, "kind": kind, "public_key": key},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from campaigns.awards import Award
 from codegen.issued import Issued
@@ -103,6 +104,10 @@ def _row(
     first: bool,
 ) -> ScanRow:
     findings = () if result.verdict is None else result.verdict.findings
+    told: list[dict[str, Any]] = [{"rule": f.rule, "result": f.result, **f.details} for f in findings]
+    if issued is not None and issued.canary is not None:
+        # in the journal only: whoever scans a canary must not learn that it is one
+        told.append({"rule": "canary", "result": "leaked", "package": issued.canary})
     return ScanRow(
         at=at,
         scan_id=each.scan_id,
@@ -123,7 +128,7 @@ def _row(
         location_sealed=each.location_sealed,
         data_versions=each.data_versions,
         ip_province=each.ip_province,
-        findings=[{"rule": f.rule, "result": f.result, **f.details} for f in findings],
+        findings=told,
         points=0 if result.award is None else result.award.points,
         dealer_id=dealer_id,
         first=first,

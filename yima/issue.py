@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from codegen import batches, keys, links, order_states, packages, packaging
+from codegen import batches, downloads, keys, links, order_states, packages
 from codegen.batches import Batch
 from codegen.outfiles import probe_writable
 from codegen.packages import Content, Manifest
@@ -76,7 +76,7 @@ async def issue(
         raise
     async with runtime.db.transaction() as tx:
         await order_states.note_written(tx, batch, sha256=manifest.sha256)
-        await packaging.record_download(
+        await downloads.record(
             tx, runtime.vault, batch, None, file=order.out.name, sha256=manifest.sha256, address=None, actor=actor
         )
     return manifest

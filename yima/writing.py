@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from codegen import batches, keys, layouts, packages, packaging, passphrases, recipients
+from codegen import archives, batches, downloads, keys, layouts, packages, packaging, passphrases, recipients
 from codegen.batches import Batch
 from codegen.outfiles import probe_writable
 from codegen.packages import Content, Manifest
@@ -147,7 +147,7 @@ async def _write(
             file = package.name + content.layout.extension
             return packages.write(path, content, file=file, on_progress=told)
         assert recipient is not None
-        return packages.write_encrypted(path, content, public_key=recipient.public_key, on_progress=told)
+        return archives.write(path, content, public_key=recipient.public_key, on_progress=told)
 
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -217,15 +217,13 @@ async def export(runtime: Runtime, asked: Export, *, actor: str, on_progress: To
     def write(told: Told) -> Manifest:
         if package.encryption == "none":
             return packages.write(asked.out, content, on_progress=told)
-        return packages.write_encrypted(
-            asked.out, content, public_key=key, passphrase=asked.passphrase, on_progress=told
-        )
+        return archives.write(asked.out, content, public_key=key, passphrase=asked.passphrase, on_progress=told)
 
     manifest = await in_thread(write, on_progress)
     async with runtime.db.transaction() as tx:
         await packaging.finish(tx, package, batch, sha256=manifest.sha256, file_bytes=asked.out.stat().st_size)
         package = await packaging.by_id(tx, package.id)
-        await packaging.record_download(
+        await downloads.record(
             tx, runtime.vault, batch, package, file=asked.out.name, sha256=manifest.sha256, address=None, actor=actor
         )
     return manifest

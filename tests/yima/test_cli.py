@@ -33,7 +33,9 @@ MANIFEST = {
 COMMANDS = [
     "up", "demo", "migrate", "doctor", "brand list", "brand create", "product list", "product create", "codes issue",
     "codes activate", "codes void", "codes freeze", "codes thaw", "codes recall", "codes expire",
-    "codes verify", "codes rotate", "codes batches", "labels render",
+    "codes verify", "codes rotate", "codes batches", "codes order", "codes orders",
+    "codes package", "codes cancel", "codes close", "codes downloads", "codes leaks", "codes recipients add",
+    "codes recipients list", "codes recipients retire", "labels render",
     "labels readback", "members token", "draw list", "draw close", "draw proof", "draw verify", "ledger audit", "bench",
 ]  # fmt: skip
 

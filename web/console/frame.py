@@ -47,6 +47,8 @@ _ICONS: Final = {
     "stations": "M4 8h4l2-3h4l2 3h4v11H4zM12 16.5a3 3 0 100-6 3 3 0 000 6z",
     "templates": "M4 5h16v14H4zM7 8h5v5H7zM14 9h4M14 12h4M7 16h11",
     "layouts": "M4 5h16v14H4zM4 10h16M10 5v14M15 5v14",
+    "recipients": "M6 9V3h12v6M6 18H3V9h18v9h-3M7 14h10v7H7z",
+    "leaks": "M12 3c4 5 6 8 6 11a6 6 0 01-12 0c0-3 2-6 6-11zM12 17a3 3 0 003-3",
     "draws": "M4 9h16v4H4zM6 13v7h12v-7M12 9v11M12 9c-5 0-5-5-2-5 2 0 2 5 2 5zM12 9c5 0 5-5 2-5-2 0-2 5-2 5z",
     "members": "M9 11a3.5 3.5 0 100-7 3.5 3.5 0 000 7zM3 20c0-4 3-6 6-6s6 2 6 6M16 4.5a3.5 3.5 0 010 6"
     "M18 14.5c2 .8 3 2.6 3 5.5",
@@ -82,6 +84,8 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("stations", "/stations", Permission.MANAGE_STATIONS),
             Entry("templates", "/templates", Permission.SEE_BATCHES),
             Entry("layouts", "/layouts", Permission.SEE_BATCHES),
+            Entry("recipients", "/recipients", Permission.ORDER_CODES),
+            Entry("leaks", "/leaks", Permission.SEE_SCANS),
         ),
     ),
     (

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
-from codegen import batches, layouts, links, orders, packages, packaging, recipients
+from codegen import batches, downloads, layouts, links, orders, packages, packaging, recipients
 from codegen.batches import Batch
 from codegen.packaging import Package
 from codegen.recipients import Recipient
@@ -146,7 +146,7 @@ async def download(
                 raise packaging.under_way(found)
             path = package_parts.path_of(desk, found)
             file = packages.handed_out_as(path)
-            await packaging.record_download(
+            await downloads.record(
                 tx, desk.means.vault, batch, found, file=file, sha256=found.sha256 or "",
                 address=seat.visit.address, actor=seat.actor,
             )  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from codegen import layouts, packages, packaging, recipients
+from codegen import downloads, layouts, packages, packaging, recipients
 from codegen.batches import Batch
 from codegen.packaging import Package
 from kernel.db import Tx
@@ -55,7 +55,7 @@ async def read(desk: Desk, seat: Seat, tx: Tx, batch: Batch) -> dict[str, Any]:
             people.actor_of(each.id): each.name
             for each in await people.list_of_brand(tx, desk.means.vault, seat.brand.id)
         },
-        "downloads": await packaging.downloads(
+        "downloads": await downloads.list_of(
             tx, desk.means.vault, brand_id=seat.brand.id, batch=batch, limit=DOWNLOAD_ROWS
         ),
         "recipients": choices(known, seat),

@@ -23,7 +23,7 @@ TONES: Final = {
 DEVICE_SHOWN: Final = 6
 
 FINDING_TONES: Final = {
-    "impossible_travel": "bad", "blocked_member": "bad", "outside_territory/outside": "bad",
+    "impossible_travel": "bad", "canary": "bad", "blocked_member": "bad", "outside_territory/outside": "bad",
     "outside_territory/inside": "plain", "early_scan": "wait", "page_token": "wait",
 }  # fmt: skip
 
@@ -48,7 +48,7 @@ def finding(found: Mapping[str, Any], language: Language) -> str:
     key = f"scans.saw.{found['rule']}.{found['result']}"
     if key not in TEXTS:
         return say("scans.saw.other", language, rule=found["rule"], result=found["result"])
-    values = {"km": "?", "minutes": "?"} | dict(found)
+    values = {"km": "?", "minutes": "?", "package": "?"} | dict(found)
     if isinstance(values["km"], int):
         values["km"] = f"{values['km']:,}"
     if isinstance(values["minutes"], (int, float)) and values["minutes"] < 1:

@@ -12,7 +12,7 @@ import click
 from codegen import batches
 from traceability import catalogue
 from yima import issue
-from yima.cli import imports, layouts, rolls, runs, stations, switching, verifying
+from yima.cli import imports, layouts, orders, rolls, runs, stations, switching, verifying
 from yima.cli.common import actor, json_option, load_settings, progress, remark, run, say
 from yima.cli.keys import rotate_key
 from yima.runtime import Runtime
@@ -70,6 +70,7 @@ def list_batches(*, slug: str, as_json: bool) -> None:
 
 for _command in (
     *switching.COMMANDS,
+    *orders.COMMANDS,
     rolls.roll_group,
     runs.run_group,
     stations.station_group,

@@ -10,10 +10,12 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pyrage
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from playwright.async_api import Browser, expect
+from pyrage import x25519
 from sqlalchemy import text
 
 from codegen import batches, packages, packaging, states
@@ -396,6 +398,87 @@ async def test_another_brands_batch_is_not_there(console: Console):
         assert (await client.post(path, {"state": "void", "reason": "x", "range": "1"})).status_code == 404
 
 
+async def test_an_order_with_all_it_may_say_is_traced_to_its_printer(console: Console):
+    client = await console.client(Role.FACTORY)
+    key = x25519.Identity.generate()
+    added = {"recipient_name": "Red Printer", "recipient_kind": "printer", "contact": "Ms Li"}
+    for given_key, status in ((str(key), 400), ("age1nonsense", 400), (str(key.to_public()), 303)):
+        answer = await client.post(console.path("/recipients"), {**added, "public_key": given_key})
+        assert answer.status_code == status
+        assert str(key) not in answer.text.replace(f'value="{key}"', "")
+    page = (await client.get(console.path("/recipients"))).text
+    assert "Red Printer" in page
+    assert "Ms Li" in page
+    batch = await write(console, client, recipient="Red Printer", spare="2.5", printed_host="go.tea.cn")
+    assert (batch.ordered, batch.count, batch.prefix) == (40, 41, "HTTPS://GO.TEA.CN/Q/")
+    page = await page_of(console, client, batch)
+    assert "encrypted to the recipient" in page
+    assert "with 4 set-up lines" in page
+    assert "40 ordered, 1 spare" in page
+    answer = await client.post(console.path(f"{of(batch)}/download"))
+    assert answer.headers["content-disposition"].endswith(f'filename="{batch.name}-1.tar.age"')
+    assert b"HTTPS://GO.TEA.CN" in pyrage.decrypt(answer.content, [key])
+    asked = {"recipient": "Red Printer", "package_first": "2", "package_last": "5", "layout": "plain"}
+    assert (await client.post(console.path(f"/batches/{batch.name}/packages"), asked)).status_code == 303
+    assert "Lines 2–5" in await page_of(console, client, batch)
+    wrong = await client.post(console.path(f"/batches/{batch.name}/packages"), {**asked, "package_last": "42"})
+    assert (wrong.status_code, "are not within batch" in wrong.text) == (400, True)
+    busy = await client.post(console.path(f"{of(batch, 2)}/download"))
+    assert (busy.status_code, "waits for a worker" in busy.text) == (409, True)
+    assert (await client.post(console.path("/recipients/retire"), {"retired": "Red Printer"})).status_code == 303
+    assert (await client.post(console.path("/recipients/retire"), {"retired": "Red Printer"})).status_code == 404
+
+
+async def test_wrong_spares_and_hosts_stand_beside_their_fields(console: Console):
+    client = await console.client(Role.OWNER)
+    for field, value, words in (
+        ("spare", "51", "0 to 50"), ("spare", "x", "at most two decimals"), ("printed_host", "a b", "printed host"),
+        ("layout", "nonsense", ""), ("recipient", "Nobody", "no recipient"),
+    ):  # fmt: skip
+        answer = await client.post(console.path("/batches/new"), fields(**{field: value}))
+        assert answer.status_code in {400, 404}
+        assert words in (beside(answer.text, field) or answer.text)
+
+
+async def test_orders_are_cancelled_before_and_closed_after_activation(console: Console):
+    client = await console.client(Role.OWNER)
+    batch = await write(console, client)
+    close, cancel = console.path(f"/batches/{batch.name}/close"), console.path(f"/batches/{batch.name}/cancel")
+    assert (await client.post(close)).status_code == 409
+    assert (await client.post(cancel, {"cancel_reason": ""})).status_code == 400
+    assert (await client.post(cancel, {"cancel_reason": "a trial"})).status_code == 303
+    page = await page_of(console, client, batch)
+    assert "Cancelled" in page
+    assert "Download the package" not in page
+    assert not path_of(console, batch).exists()
+    batch = await write(console, client)
+    await switch(console, client, batch, "activated", confirm="1")
+    close, cancel = console.path(f"/batches/{batch.name}/close"), console.path(f"/batches/{batch.name}/cancel")
+    refused = await client.post(cancel, {"cancel_reason": "too late"})
+    assert (refused.status_code, "cannot be cancelled" in refused.text) == (409, True)
+    assert (await client.post(close)).status_code == 303
+    assert not path_of(console, batch).exists()
+
+
+async def test_a_scanned_set_up_code_shows_whose_package_leaked(console: Console):
+    client = await console.client(Role.OWNER)
+    await client.post(console.path("/recipients"), {"recipient_name": "Loose Printer", "recipient_kind": "printer"})
+    batch = await write(console, client, recipient="Loose Printer", count="5")
+    lines = (await client.post(console.path(f"{of(batch)}/download"))).text.split()
+    assert len(lines) == 9
+    assert "No set-up code was ever scanned" in (await client.get(console.path("/leaks"))).text
+    await console.world.service.keys.refresh()
+    reply = await console.world.scan(lines[0], member=2)
+    assert (reply.outcome, [each.rule for each in reply.findings]) == ("inactive", ["early_scan"])
+    page = (await client.get(console.path("/leaks"))).text
+    assert f"{batch.name}-1" in page
+    assert "Loose Printer" in page
+    assert re.search(r"<p>Person \d+ <span", page)
+    story = (await client.get(console.path(f"/scans/{reply.scan_id}"))).text
+    assert "set-up code of a code package" in story
+    assert "Loose Printer" not in (await client.get(console.path("/leaks", brand="wine"))).text
+
+
 ranges = st.lists(
     st.tuples(st.integers(1, 30), st.integers(1, 30), st.sampled_from(states.RANKS)).map(
         lambda each: Span(min(each[:2]), max(each[:2]), each[2])
@@ -437,7 +520,7 @@ async def test_progress_arrives_in_the_browser_without_a_reload(
         await page.get_by_role("button", name="Download the package").click()
     saved = await (await download.value).path()
     assert len(saved.read_text().splitlines()) == 40
-    for path in ("/batches", "/batches/new"):
+    for path in ("/batches", "/batches/new", "/recipients", "/leaks"):
         await page.goto(console.path(path))
         assert await serious_problems(page) == []
         assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]

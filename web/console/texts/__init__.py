@@ -22,6 +22,7 @@ from web.console.texts import (
     product_links,
     products,
     readback,
+    recipients,
     scans,
     stations,
     trail,
@@ -31,7 +32,7 @@ from web.texts import Language
 
 _PAGES = (
     account, batches, brand, cartons, dealers, designs, draws, frame, heatmap, line, members, ordering,
-    overview, people, product_links, products, readback, scans, stations, trail,
+    overview, people, product_links, products, readback, recipients, scans, stations, trail,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}

@@ -24,6 +24,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "nav.stations": ("工位", "Stations"),
     "nav.templates": ("标签模板", "Label templates"),
     "nav.layouts": ("数据文件版式", "Data file layouts"),
+    "nav.recipients": ("收件方", "Recipients"),
+    "nav.leaks": ("泄漏线索", "Leaks"),
     "nav.draws": ("抽奖", "Draws"),
     "nav.members": ("会员", "Members"),
     "nav.brand": ("品牌设置", "Brand settings"),

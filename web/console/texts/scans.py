@@ -123,6 +123,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scans.finding.early": ("激活前扫码", "Before activation"),
     "scans.finding.no_page": ("无页面令牌", "No page token"),
     "scans.finding.blocked": ("会员已停用", "Blocked member"),
+    "scans.finding.canary": ("调机码被扫", "Set-up code"),
     "scans.saw.short.impossible_travel.copied": ("疑似复制", "copied"),
     "scans.saw.short.outside_territory.outside": ("区域外", "outside"),
     "scans.saw.short.outside_territory.undetermined": ("区域不定", "undetermined"),
@@ -130,6 +131,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scans.saw.short.page_token.missing": ("无页面", "no page"),
     "scans.saw.short.page_token.wrong": ("页面不符", "wrong page"),
     "scans.saw.short.blocked_member.blocked": ("已停用", "blocked"),
+    "scans.saw.short.canary.leaked": ("调机码", "set-up code"),
+    "scans.saw.canary.leaked": (
+        "这是码包首尾的调机码，只印调机废标，不随货出厂：码包或废标可能外泄。见「泄漏线索」。",
+        ("This is a set-up code of a code package, for make-ready waste and not for goods: the package, or its waste, "
+        "got out. See Leaks."),
+    ),
     "scans.saw.impossible_travel.copied": (
         "另一台设备 {minutes} 分钟前在 {km} 公里外扫过此码：没有人能走这么快，码可能被复制。领取暂缓，由人决定。",
         ("Another device scanned this code {km} km away {minutes} min earlier: nobody travels that fast, so the "
