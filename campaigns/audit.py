@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from campaigns import draws, fairness
-from codegen.pairs import mate_of
+from codegen.pairs import holds, mate_of
 from kernel.crypto import Vault
 from kernel.db import Tx
 from members.ledger_audit import Proof, breaches
@@ -66,10 +66,8 @@ INVARIANTS: tuple[tuple[str, str], ...] = (
         "no claim stays parked whose range was activated more than five minutes ago",
         f"""SELECT c.id FROM claim c LEFT JOIN LATERAL {mate_of("c.unit_id")} m ON true
            WHERE c.state = 'pending' AND c.reason = 'inactive'
-           AND EXISTS (SELECT 1 FROM unnest(ARRAY[c.unit_id, m.mate]) AS u(id) JOIN code_range r ON r.units @> u.id
-                       WHERE r.lifted_at IS NULL AND r.state = 'activated' AND r.set_at < now() - interval '5 minutes')
-           AND NOT EXISTS (SELECT 1 FROM unnest(ARRAY[c.unit_id, m.mate]) AS u(id) JOIN code_range r ON r.units @> u.id
-                           WHERE r.lifted_at IS NULL AND r.state <> 'activated')""",  # noqa: S608 (a constant)
+           AND ({holds("r.state = 'activated' AND r.set_at < now() - interval '5 minutes'", "c.unit_id")})
+           AND NOT ({holds("r.state <> 'activated'", "c.unit_id")})""",  # noqa: S608 (a constant)
     ),
 )
 

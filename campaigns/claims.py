@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from codegen.pairs import mate_of
+from codegen.pairs import holds, mate_of
 from kernel.db import Tx
 
 
@@ -87,11 +87,8 @@ async def settleable(tx: Tx, limit: int) -> list[Claim]:
         text(f"""
             SELECT {_COLUMNS} FROM claim c LEFT JOIN LATERAL {mate_of("c.unit_id")} m ON true
             WHERE c.state = 'pending' AND c.reason = 'inactive'
-                AND EXISTS (SELECT 1 FROM unnest(ARRAY[c.unit_id, m.mate]) AS u(id) JOIN code_range r ON r.units @> u.id
-                            WHERE r.lifted_at IS NULL AND r.state = 'activated')
-                AND NOT EXISTS (SELECT 1 FROM unnest(ARRAY[c.unit_id, m.mate]) AS u(id)
-                                JOIN code_range r ON r.units @> u.id
-                                WHERE r.lifted_at IS NULL AND r.state <> 'activated')
+                AND ({holds("r.state = 'activated'", "c.unit_id")})
+                AND NOT ({holds("r.state <> 'activated'", "c.unit_id")})
             ORDER BY c.id LIMIT :limit"""),  # noqa: S608 (a constant)
         {"limit": limit},
     )

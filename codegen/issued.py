@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
-from codegen.pairs import mate_of
+from codegen.pairs import holds, mate_of
 from kernel.db import Tx
 
 
@@ -46,11 +46,14 @@ class Issued:
 _LOOK_UP = text(f"""
     SELECT p.position, k.brand_id, b.id, b.name, b.gtin, coalesce(b.paired, false),
         (p.position - lower(b.span)) / 2 + 1,
-        EXISTS (SELECT 1 FROM unnest(ARRAY[p.position >> 1, m.mate]) AS u(id) JOIN code_range r ON r.units @> u.id
-                WHERE r.lifted_at IS NULL AND r.state = 'activated'),
-        (SELECT r.state FROM unnest(ARRAY[p.position >> 1, m.mate]) AS u(id) JOIN code_range r ON r.units @> u.id
-            WHERE r.lifted_at IS NULL AND r.state <> 'activated'
-            ORDER BY array_position(ARRAY['void', 'recalled', 'frozen', 'expired'], r.state::text) LIMIT 1),
+        {holds("r.state = 'activated'", "p.position >> 1")},
+        (SELECT h.state FROM (
+            SELECT r.state FROM code_range r
+            WHERE r.units @> (p.position >> 1) AND r.lifted_at IS NULL AND r.state <> 'activated'
+            UNION ALL
+            SELECT r.state FROM code_range r
+            WHERE r.units @> m.mate AND r.lifted_at IS NULL AND r.state <> 'activated') h
+            ORDER BY array_position(ARRAY['void', 'recalled', 'frozen', 'expired'], h.state::text) LIMIT 1),
         m.mate, m.side, m.home, b.canary, coalesce(b.origin, 'own')
     FROM unnest(CAST(:positions AS bigint[])) AS p(position)
     JOIN code_key k ON k.id = p.position >> 35

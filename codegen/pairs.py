@@ -30,6 +30,17 @@ def mate_of(unit: str) -> str:
         LIMIT 1)"""  # noqa: S608 (an expression of ours)
 
 
+def holds(state: str, unit: str) -> str:
+    """SQL: whether a condition on `code_range` holds for the unit id `unit`, or for its mate `m.mate`, if it has one.
+
+    Two look-ups in the index, each for itself: a join with a list of both is planned as a walk over all ranges.
+    """
+    return " OR ".join(
+        f"EXISTS (SELECT 1 FROM code_range r WHERE r.units @> ({each}) AND r.lifted_at IS NULL AND {state})"  # noqa: S608 (expressions of ours)
+        for each in (unit, "m.mate")
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """`count` neighbouring outer units from `outer` on; the inner ones begin with `inner` and count by `step`."""
