@@ -177,16 +177,17 @@ def write(elements: Sequence[tuple[str, str]], stem: str = CANONICAL_STEM, lenie
 def build(elements: Sequence[tuple[str, str]], stem: str = CANONICAL_STEM) -> str:
     """Make a Digital Link URI that `parse` finds right.
 
+    An AI given again with the same value, as where several bar codes of one label were read, counts once.
+
     Raises:
-        InvalidLink: the AIs make none; the sentence says why. An AI given twice is refused too.
+        InvalidLink: the AIs make none; the sentence says why. An AI given with two values is refused too.
     """
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for ai, value in elements:
         if any(char > "\xff" for char in value):
             raise InvalidLink("value_characters", f"AI ({_echo(ai)}) holds characters that no AI may hold.")
-        if ai in seen:
-            raise InvalidLink("duplicate_ai", f"AI ({_echo(ai)}) is given twice.")
-        seen.add(ai)
+        if seen.setdefault(ai, value) != value:
+            raise InvalidLink("duplicate_ai", f"AI ({_echo(ai)}) is given twice, with different values.")
     uri = write(elements, stem)
     parse(uri)
     return uri

@@ -6,14 +6,17 @@ another takes its place. A product without links answers for itself.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import text
 
+from codegen.digital_link import InvalidLink
+from codegen.digital_link_compression import decompress
 from codegen.gs1_ais import primary_keys
 from kernel import audit
 from kernel.db import Tx
@@ -33,6 +36,7 @@ LINKS_MAX: Final = 50
 _COLUMNS: Final = "id, gtin, type, href, title, title_en, hreflang, media_type, context, is_default, active, version"
 _URL: Final = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_PORT: Final = re.compile(r"\.?(?::[0-9]*)?$")
 _LANGUAGE: Final = re.compile("[a-z]{2}(?:-[A-Z]{2})?")
 _MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*")
 _CONTEXT: Final = re.compile("[A-Za-z0-9._-]+")
@@ -127,10 +131,25 @@ def _judge_href(href: str, own_hosts: Iterable[str]) -> list[Problem]:
     # Of a user name the browser shows the part that looks like a host.
     if "@" in parts.netloc or port == 0 or not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
         return [Problem("href", "link_host", "The address has no plain host: leave out user name and password.")]
-    first = parts.path.lstrip("/").partition("/")[0]
-    if parts.netloc.lower() in {each.lower() for each in own_hosts} and first in primary_keys():
+    if leads_back(href, own_hosts):
         return [Problem("href", "link_circle", "The address is this resolver's own: it would lead in a circle.")]
     return []
+
+
+def leads_back(href: str, own_hosts: Iterable[str]) -> bool:
+    """Whether an address is a Digital Link, compressed or not, at one of the resolver's own hosts, on any port."""
+    parts = urlsplit(href)
+    if _PORT.sub("", parts.netloc.lower()) not in {_PORT.sub("", each.lower()) for each in own_hosts}:
+        return False
+    # As a browser asks for it, which takes dots out of a path.
+    path = posixpath.normpath(unquote(parts.path)).lstrip("/")
+    if path.partition("/")[0] in primary_keys():
+        return True
+    try:
+        decompress(f"https://a/{path}")
+    except InvalidLink:
+        return False
+    return True
 
 
 async def all_of(tx: Tx, *, brand_id: int, gtin: str) -> list[ProductLink]:

@@ -32,7 +32,9 @@ def exception_handlers(desk: Desk) -> ExceptionHandlersMap:
     def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
         visit = desk.visit(request)
         key = {404: "error.page", 405: "error.method", 413: "error.large"}.get(error.status_code, "error.other")
-        return _page(desk, visit, error.status_code, say(key, visit.language))
+        # Of the framework's headers the one that a 405 has to bear: the methods that there are.
+        allowed = {name.title(): value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+        return _page(desk, visit, error.status_code, say(key, visit.language), headers=allowed)
 
     def from_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         log.error("page.defect", exc_info=error)

@@ -2,7 +2,7 @@
 
 By GS1-Conformant Resolver 1.2. A link to a code of ours stays the consumer's page at that very address; every
 other link to a product of ours is sent on, with its whole query; what is no Digital Link is a 400, what we do
-not know a 404, and no error is ever a 200.
+not know a 404, and no error is ever a 200. A compressed link is answered as its uncompressed form, which it names.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from litestar import Request, Response, route
 from litestar.enums import HttpMethod
+from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
 from codegen import digital_link
 from codegen.digital_link import DigitalLink, InvalidLink
+from codegen.digital_link_compression import decompress
 from codegen.gs1_ais import primary_keys
 from traceability.link_types import DEFAULT, name_of
-from traceability.product_links import Resolved
+from traceability.product_links import Resolved, leads_back
 from web import linksets
 from web.desk import SECURITY_HEADERS, Desk
 from web.linksets import Wish
@@ -56,24 +58,46 @@ class Resolver:
 
     async def answer(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         """The answer to a GET or HEAD."""
-        visit = self._desk.visit(request)
         # As it was sent: an encoded slash in a value separates nothing.
+        path = request.scope["raw_path"].decode("latin-1").partition("?")[0].rstrip("/")
+        query = request.scope["query_string"].decode("latin-1")
+        uri = f"{self.root}{path}?{query}" if query else f"{self.root}{path}"
+        try:
+            link = digital_link.parse(uri)
+        except InvalidLink as error:
+            plain = _uncompressed(uri)
+            if plain is not None:
+                return await self._answer_compressed(request, *plain)
+            visit, wish = self._desk.visit(request), _wish(request, query)
+            return self._refuse(visit, wish, 400, error.message, say("resolver.invalid", visit.language), error.reason)
+        return await self._answer_link(request, link, path, query)
+
+    async def answer_segment(self, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """The answer to an address of one segment that is no other page: a compressed link.
+
+        Raises:
+            NotFoundException: it is none.
+        """
         path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
         query = request.scope["query_string"].decode("latin-1")
-        wish = Wish(
-            link_type=_parameter(request, "linkType"),
-            context=_parameter(request, "context"),
-            accept=request.headers.get("accept", ""),
-            accept_language=request.headers.get("accept-language", ""),
-        )
-        bare = path.rstrip("/")
-        uri = f"{self.root}{bare}"
-        try:
-            link = digital_link.parse(f"{uri}?{query}" if query else uri)
-        except InvalidLink as error:
-            return self._refuse(visit, wish, 400, error.message, say("resolver.invalid", visit.language), error.reason)
+        plain = _uncompressed(f"{self.root}{path}?{query}")
+        if plain is None:
+            raise NotFoundException("There is no such page.")
+        return await self._answer_compressed(request, *plain)
+
+    async def _answer_compressed(self, request: Request[Any, Any, Any], uri: str, link: DigitalLink) -> Response[bytes]:
+        path, _, query = uri.removeprefix(self.root).partition("?")
+        answer = await self._answer_link(request, link, path, query)
+        links = (f'<{uri}>; rel="owl:sameAs"', answer.headers.get("Link"))
+        answer.headers["Link"] = ", ".join(each for each in links if each)
+        return answer
+
+    async def _answer_link(
+        self, request: Request[Any, Any, Any], link: DigitalLink, path: str, query: str
+    ) -> Response[bytes]:
+        visit, wish = self._desk.visit(request), _wish(request, query)
         if not wish.link_type and not wish.linkset_type and link.path[-1].ai == "21":
-            page = await self._landing(self._desk, visit, bare, CORS)
+            page = await self._landing(self._desk, visit, path, CORS)
             if page is not None:
                 return page
         resolved = await self._find(link)
@@ -112,9 +136,7 @@ class Resolver:
 
     def _is_circle(self, href: str, visit: Visit) -> bool:
         """Whether a link leads back to this resolver, under whatever name it was asked."""
-        parts = urlsplit(href)
-        own = {urlsplit(self.root).netloc, visit.host.lower()}
-        return parts.netloc.lower() in own and parts.path.lstrip("/").partition("/")[0] in primary_keys()
+        return leads_back(href, (urlsplit(self.root).netloc, visit.host))
 
     def _refuse(
         self, visit: Visit, wish: Wish, status: int, english: str, sentence: str, reason: str
@@ -138,6 +160,11 @@ def handlers(resolver: Resolver) -> list[HTTPRouteHandler]:
         """A Digital Link of any primary key."""
         return _may_ask() if request.method == HttpMethod.OPTIONS else await resolver.answer(request)
 
+    @route("/{compressed:str}", http_method=METHODS)
+    async def resolve_compressed(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """A Digital Link compressed from its key on."""
+        return _may_ask() if request.method == HttpMethod.OPTIONS else await resolver.answer_segment(request)
+
     @route("/.well-known/gs1resolver", http_method=METHODS)
     async def describe(request: Request[Any, Any, Any]) -> Response[bytes]:
         """The resolver description file."""
@@ -145,7 +172,7 @@ def handlers(resolver: Resolver) -> list[HTTPRouteHandler]:
             return _may_ask()
         return _json(linksets.description(resolver.root), 200, "application/json", CORS)
 
-    return [resolve, describe]
+    return [resolve, resolve_compressed, describe]
 
 
 def product_path(resolved: Resolved) -> str:
@@ -158,9 +185,25 @@ def _may_ask() -> Response[bytes]:
     return Response(b"", status_code=204, media_type="text/plain", headers=CORS | {"Allow": "GET, HEAD, OPTIONS"})
 
 
-def _parameter(request: Request[Any, Any, Any], name: str) -> str:
-    value = request.query_params.get(name) or request.query_params.get(name.lower()) or ""
-    return str(value)
+def _uncompressed(uri: str) -> tuple[str, DigitalLink] | None:
+    """The uncompressed form of a URI, and what it says; None where it is no compressed link to anything."""
+    try:
+        plain = decompress(uri)
+        return plain, digital_link.parse(plain)
+    except InvalidLink:
+        return None
+
+
+def _wish(request: Request[Any, Any, Any], query: str) -> Wish:
+    parameters: dict[str, str] = {}
+    for name, value in parse_qsl(query):
+        parameters.setdefault(name.lower(), value)
+    return Wish(
+        link_type=parameters.get("linktype", ""),
+        context=parameters.get("context", ""),
+        accept=request.headers.get("accept", ""),
+        accept_language=request.headers.get("accept-language", ""),
+    )
 
 
 def _json(body: dict[str, Any], status: int, media_type: str, headers: dict[str, str]) -> Response[bytes]:

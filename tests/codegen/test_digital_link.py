@@ -55,6 +55,8 @@ def test_links_are_made_as_by_the_syntax_engine():
         stem = case["stem"] or digital_link.CANONICAL_STEM
         if case["succeed"]:
             assert write(elements, stem, leniency(case["options"])) == case["expected_uri"]
+            if not case["options"]:
+                assert build(elements, stem) == case["expected_uri"]
         else:
             with pytest.raises(InvalidLink):
                 write(elements, stem, leniency(case["options"]))
@@ -184,9 +186,12 @@ def test_the_longest_link_is_read_and_one_character_more_is_not():
         parse(longest + "y")
 
 
-def test_an_ai_given_twice_is_not_built():
-    with pytest.raises(InvalidLink, match=r"\(10\) is given twice"):
-        build([("01", G), ("10", "A"), ("10", "A")])
+def test_an_ai_given_with_two_values_is_not_built_and_with_one_value_counts_once():
+    with pytest.raises(InvalidLink, match=r"\(10\) is given twice, with different values"):
+        build([("01", G), ("10", "A"), ("10", "a")])
+    assert build([("01", G), ("99", "X"), ("10", "A"), ("01", G), ("10", "A"), ("99", "X")]) == (
+        f"https://id.gs1.org/01/{G}/10/A?99=X"
+    )
 
 
 @pytest.mark.parametrize(

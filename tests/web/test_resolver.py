@@ -1,11 +1,12 @@
 """The GS1 resolver over HTTP, statement by statement of the conformance list.
 
-The numbers are those of Conformance.txt. Not here: 2 (TLS is the proxy's), 4 to 6 (compressed links are not read),
-10 (further parameters are passed on, see 16), 19 (the vocabulary's namespace, see 15 and 18), 20 (nothing is handed on
-by company prefix).
+The numbers are those of Conformance.txt. Not here: 2 (TLS is the proxy's), 6 (no other compression is read), 10
+(further parameters are passed on, see 16), 19 (the vocabulary's namespace, see 15 and 18), 20 (nothing is handed on by
+company prefix).
 """
 
 import json
+import string
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -66,7 +67,67 @@ def test_get_head_and_options_are_answered_for_every_origin(client: httpx.Client
     assert options.headers["access-control-allow-methods"] == "GET, HEAD, OPTIONS"
     for answer in (got, head, options):
         assert answer.headers["access-control-allow-origin"] == "*"
-    assert client.post(path).status_code == 405
+    refused = client.post(path)
+    assert refused.status_code == 405
+    assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+# 4 and 5: compressed links
+
+
+def squeezed(bits: str) -> str:
+    bits += "0" * (-len(bits) % 6)
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    return "".join(alphabet[int(bits[at : at + 6], 2)] for at in range(0, len(bits), 6))
+
+
+def bits_of_ai(ai: str) -> str:
+    return "".join(f"{int(digit):04b}" for digit in ai)
+
+
+def bits_of_text(text: str) -> str:
+    return f"100{len(text):05b}" + "".join(f"{ord(char):07b}" for char in text)
+
+
+COMPRESSED = squeezed(bits_of_ai("01") + f"{int(GTIN):047b}")
+LOT = bits_of_ai("10") + bits_of_text("L/7")
+
+
+def test_a_compressed_link_is_answered_as_its_uncompressed_form_which_it_names(client: httpx.Client):
+    answer = get(client, f"/{COMPRESSED}?x=1")
+    assert (answer.status_code, answer.headers["location"]) == (307, "https://brand.example/zh?a=1&x=1#top")
+    assert answer.headers["link"].startswith(f'<{ANCHOR}?x=1>; rel="owl:sameAs", <{ANCHOR}?linkType=linkset>')
+    assert answer.headers["access-control-allow-origin"] == "*"
+    (context,) = get(client, f"/{COMPRESSED}?linkType=linkset").json()["linkset"]
+    assert context["anchor"] == ANCHOR
+    assert client.options(f"/{COMPRESSED}").status_code == 204
+    assert client.head(f"/{COMPRESSED}").status_code == 307
+
+
+def test_what_stands_behind_an_uncompressed_key_may_be_compressed(client: httpx.Client):
+    answer = get(client, f"/01/{GTIN}/{squeezed(LOT)}/?17=261231")
+    assert urlsplit(answer.headers["location"]).path == "/zh"
+    assert answer.headers["link"].startswith(f'<{ANCHOR}/10/L%2F7?17=261231>; rel="owl:sameAs"')
+
+
+def test_a_compressed_link_to_a_code_of_ours_shows_its_page(client: httpx.Client):
+    path = squeezed(bits_of_ai("01") + f"{int(GTIN):047b}" + bits_of_ai("21") + bits_of_text(FIRST))
+    page = get(client, f"/{path}", Accept="text/html")
+    assert page.status_code == 200
+    assert "首次扫描" in page.text
+    assert page.headers["link"] == f'<{ANCHOR}/21/{FIRST}>; rel="owl:sameAs"'
+
+
+def test_a_compressed_link_to_what_we_do_not_know_is_a_404_and_so_is_any_other_word(client: httpx.Client):
+    unknown = get(client, "/AQnYUc1gmg")
+    assert unknown.status_code == 404
+    assert unknown.headers["link"] == '<https://t.yima.cn/01/05412345000013>; rel="owl:sameAs"'
+    for word in ("wp-login_php", "administrator", "%00", "x" * 3000, f"{COMPRESSED[:-1]}_", "01_"):
+        page = get(client, f"/{word}", Accept="text/html")
+        assert page.status_code == 404
+        assert "link" not in page.headers
+        assert "没有这个页面" in page.text, page.text
+    assert get(client, f"/01/{GTIN}/administrator").status_code == 400
 
 
 # 7 and 9: invalid links are 400, unknown things 404, no error is a 200
@@ -191,9 +252,14 @@ def test_a_products_page_tells_its_links(client: httpx.Client):
         assert get(client, f"/products/{unknown}").status_code == 404
 
 
-def test_a_link_that_leads_back_here_is_not_followed(client: httpx.Client, site: Site):
-    site.ports.resolved[BARE] = resolved(BARE, [Terms("pip", f"{site.url}/01/{BARE}", "环", "Circle", is_default=True)])
-    assert get(client, f"/01/{BARE}").headers["location"] == f"/products/{BARE}"
+@pytest.mark.parametrize(
+    "path", [f"/01/{BARE}", f"/x/../01/{BARE}", f"/%2e%2e/01/{BARE}", f"//01/{BARE}", "/AQnYUc1gmg?x=1"]
+)
+def test_a_link_that_leads_back_here_is_not_followed(client: httpx.Client, site: Site, path: str):
+    host = urlsplit(site.url).hostname
+    for root in (site.url, f"http://{host}", f"https://{host.upper()}:443", "https://t.yima.cn"):
+        site.ports.resolved[BARE] = resolved(BARE, [Terms("pip", root + path, "环", "Circle", is_default=True)])
+        assert get(client, f"/01/{BARE}").headers["location"] == f"/products/{BARE}"
 
 
 # 15: the link type asked for

@@ -22,6 +22,15 @@ def test_each_line_gets_one_answer_and_a_refusal_is_one(home: Home) -> None:
     assert all(answer["error"].endswith(".") and answer["ais"] == [] for answer in answers[1:5])
 
 
+def test_a_mark_at_the_head_of_the_input_belongs_to_no_line(home: Home) -> None:
+    mark = b"\xef\xbb\xbf"
+    done = home.run("gs1", "parse", text=mark + GOOD.encode() + b"\r\n" + mark + GOOD.encode() + b"\n")
+    assert [json.loads(line)["accept"] for line in done.stdout.splitlines()] == [True, False]
+    assert json.loads(done.stdout.splitlines()[0])["uri"] == GOOD
+    assert home.run("gs1", "parse", text=mark).stdout == ""
+    assert len(home.run("gs1", "parse", text=mark + b"\n").stdout.splitlines()) == 1
+
+
 def test_arguments_are_judged_in_their_order(home: Home) -> None:
     done = home.run("gs1", "parse", "--strict", GOOD, "https://a/01/9520123456788", "https://a/\udce9")
     assert done.status == 1

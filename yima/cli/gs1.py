@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
@@ -78,8 +79,10 @@ def _text(argument: str) -> str:
 
 
 def _lines(stream: BinaryIO) -> Iterator[str]:
-    """The lines of a stream, whatever its bytes, each cut where it is too long."""
-    while piece := stream.readline(LINE_BYTES_MAX):
+    """The lines of a stream, whatever its bytes, each cut where it is too long; a mark at its head is no part of it."""
+    mark = codecs.BOM_UTF8
+    while piece := stream.readline(LINE_BYTES_MAX).removeprefix(mark):
+        mark = b""
         ended = piece.endswith(b"\n")
         yield piece.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
         while not ended:

@@ -158,8 +158,9 @@ async def test_a_link_to_this_resolver_itself_is_refused(console: Console):
     gtin = await fresh_product(console)
     client = await console.client(Role.OWNER)
     own = console.opened.settings.public_url.rstrip("/").lower()
-    for path in (f"/01/{gtin}", "/01/x", "/00/1", "/8004/x?y"):
-        answer = await client.post(console.path(f"/products/{gtin}/links/new"), fields(href=own + path))
+    paths = (f"/01/{gtin}", "/01/x", "/00/1", "/8004/x?y", f"/x/../01/{gtin}", f"/%2E./01/{gtin}", "/AQnYUc1gmg")
+    for href in (*(own + path for path in paths), f"{own.upper()}:443/01/x".replace("HTTP", "http")):
+        answer = await client.post(console.path(f"/products/{gtin}/links/new"), fields(href=href))
         assert answer.status_code == 400
         assert "circle" in beside(answer.text, "href")
     await add(client, console, gtin, href=own + "/Q/help")
