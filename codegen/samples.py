@@ -18,20 +18,21 @@ PREFIX: Final = "HTTPS://YIMA.EXAMPLE/Q/"
 GTIN: Final = "06901234567892"
 BATCH: Final = "SAMPLE0000"
 
-_KEY: Final = CodeKey(0, bytes(32))
+KEY: Final = CodeKey(0, bytes(32))
+"""Nobody's: a brand's keys are drawn at random."""
 
 
 def batch(*, paired: bool, prefix: str = PREFIX) -> Batch:
     """A batch that there is not."""
     return Batch(
-        id=0, name=BATCH, brand_id=0, gtin=GTIN, order_number="PO-2026-0417", key_id=_KEY.key_id, count=1_000,
+        id=0, name=BATCH, brand_id=0, gtin=GTIN, order_number="PO-2026-0417", key_id=KEY.key_id, count=1_000_000_000,
         paired=paired, form="short", prefix=prefix, first_unit=0, state="ready", sha256=None,
     )  # fmt: skip
 
 
 def codes(count: int, *, sides: int = 1) -> NDArray[np.uint8]:
     """Codes of lines from 1, shape (count, 20); with two sides the outer and the inner one, shape (count, 40)."""
-    return bulk.seal_range(_KEY, 0, count * sides, step=1 if sides == 2 else 2).reshape(count, -1)
+    return bulk.seal_range(KEY, 0, count * sides, step=1 if sides == 2 else 2).reshape(count, -1)
 
 
 def first_rows(layout: DataLayout, *, paired: bool, product: str, rows: int = ROWS) -> str:
@@ -41,6 +42,6 @@ def first_rows(layout: DataLayout, *, paired: bool, product: str, rows: int = RO
         InvalidInput: as `datafiles.write`.
     """
     out = io.BytesIO()
-    datafiles.write(out, layout, batch(paired=paired), _KEY, [(1, rows)], product=product)
+    datafiles.write(out, layout, batch(paired=paired), KEY, [(1, rows)], product=product)
     encoding, mark = ENCODINGS[layout.encoding]
     return out.getvalue().removeprefix(mark).decode(encoding)
