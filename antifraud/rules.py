@@ -50,6 +50,7 @@ class Facts:
         territory: `inside`, `outside` or `undetermined`; None where the unit was never shipped to a dealer.
         territory_km: distance to the dealer's territory, or None.
         page: `app` (bearer token), `good`, `missing` or `wrong` page token.
+        leaked: whether the code's key leaked before the unit's first scan, so that anybody may have made the code.
     """
 
     at: datetime
@@ -61,6 +62,7 @@ class Facts:
     territory: str | None
     territory_km: float | None
     page: Literal["app", "good", "missing", "wrong"]
+    leaked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,14 @@ def blocked_member(facts: Facts) -> Finding | None:
     return Finding("blocked_member", "blocked", Decision.REFUSE, {})
 
 
-RULES: Final = (blocked_member, impossible_travel, outside_territory, early_scan, page_token)
+def leaked_key(facts: Facts) -> Finding | None:
+    """The code may be a copy made with a leaked key. An honest buyer does not pay for that: a person decides."""
+    if not facts.leaked:
+        return None
+    return Finding("leaked_key", "unscanned", Decision.HOLD, {})
+
+
+RULES: Final = (blocked_member, leaked_key, impossible_travel, outside_territory, early_scan, page_token)
 
 
 def judge(facts: Facts) -> Verdict:

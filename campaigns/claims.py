@@ -81,6 +81,28 @@ async def store(tx: Tx, claims: Sequence[Claim]) -> None:
     )
 
 
+async def hold_leaked(tx: Tx) -> int:
+    """Hold claims parked before activation whose unit was first scanned after its key leaked; returns how many.
+
+    Such a code may be a copy: activation does not pay it, a person decides. Of two codes paired on the line the inner
+    one's key counts, for it carries the reward.
+    """
+    held = await tx.execute(
+        text("""
+            UPDATE claim SET reason = 'leaked_key' WHERE id IN (
+                SELECT c.id FROM batch b CROSS JOIN LATERAL (
+                    SELECT lower(b.span) / 2 AS low, upper(b.span) / 2 AS high WHERE NOT EXISTS (
+                        SELECT 1 FROM code_pair WHERE inner_batch_id = b.id OR outer_batch_id = b.id)
+                    UNION ALL
+                    SELECT lower(outer_units), upper(outer_units) FROM code_pair WHERE inner_batch_id = b.id
+                ) r JOIN claim c ON c.unit_id >= r.low AND c.unit_id < r.high JOIN unit u ON u.id = c.unit_id
+                WHERE b.leaked_at IS NOT NULL AND c.state = 'pending' AND c.reason = 'inactive'
+                    AND u.first_scan_at >= b.leaked_at)
+                AND state = 'pending' AND reason = 'inactive'""")
+    )
+    return held.rowcount
+
+
 async def settleable(tx: Tx, limit: int) -> list[Claim]:
     """Claims parked before activation whose unit is active by now and not blocked, oldest first, not locked."""
     rows = await tx.execute(

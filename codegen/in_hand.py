@@ -29,7 +29,7 @@ async def ring_of(tx: Tx, vault: Vault, *, brand_id: int, key_ids: set[int]) -> 
         text("SELECT id FROM code_key WHERE brand_id = :brand AND id = ANY(CAST(:ids AS smallint[])) ORDER BY id"),
         {"brand": brand_id, "ids": sorted(key_ids)},
     )
-    return Ring([await keys.load(tx, vault, key_id) for key_id in rows.scalars()])
+    return Ring(await keys.read(tx, vault, rows.scalars()))
 
 
 async def verify(tx: Tx, vault: Vault, texts: Sequence[str], *, brand_id: int, field: str) -> list[VerifiedCode]:

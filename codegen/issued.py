@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 
@@ -37,6 +38,14 @@ class Issued:
     canary: int | None = None
     origin: str = "own"
     """Whether others made the batch's codes (`imported`)."""
+    leaked_at: datetime | None = None
+    """From when on the secret of the code's key is thought to be in wrong hands."""
+    leak_answer: str | None = None
+    """What a unit first scanned from then on gets: `hold` or `void`."""
+
+    def is_leaked(self, first_scan_at: datetime | None) -> bool:
+        """Whether anybody may have made this code by now: its unit was not scanned before its key leaked."""
+        return self.leaked_at is not None and (first_scan_at is None or first_scan_at >= self.leaked_at)
 
     def home(self, unit_id: int) -> int:
         """The id of the unit that bears a code whose own unit number is `unit_id`: the outer code's, where paired."""
@@ -54,7 +63,7 @@ _LOOK_UP = text(f"""
             SELECT r.state FROM code_range r
             WHERE r.units @> m.mate AND r.lifted_at IS NULL AND r.state <> 'activated') h
             ORDER BY array_position(ARRAY['void', 'recalled', 'frozen', 'expired'], h.state::text) LIMIT 1),
-        m.mate, m.side, m.home, b.canary, coalesce(b.origin, 'own')
+        m.mate, m.side, m.home, b.canary, coalesce(b.origin, 'own'), b.leaked_at, b.leak_answer
     FROM unnest(CAST(:positions AS bigint[])) AS p(position)
     JOIN code_key k ON k.id = p.position >> 35
     LEFT JOIN LATERAL (

@@ -307,6 +307,23 @@ async def load(tx: Tx, vault: Vault, key_id: int) -> CodeKey:
     return found
 
 
+async def read(tx: Tx, vault: Vault, key_ids: Iterable[int]) -> list[CodeKey]:
+    """Keys with their secrets, to read codes with, whatever their state; ids of no key are left out.
+
+    Raises:
+        ConfigurationError: a secret cannot be opened; the sentence names the key.
+    """
+    rows = await tx.execute(
+        text("SELECT id, brand_id, sealed, state FROM code_key WHERE id = ANY(CAST(:ids AS smallint[])) ORDER BY id"),
+        {"ids": sorted(set(key_ids))},
+    )
+    found = await open_keys(vault, [SealedKey(*row) for row in rows])
+    for each in found:
+        if isinstance(each, YimaError):
+            raise each
+    return [each for each in found if isinstance(each, CodeKey)]
+
+
 async def find(tx: Tx, vault: Vault, key_id: int, *, brand_id: int | None = None) -> CodeKey | None:
     """One key with its secret, to read codes with; None where the brand has no such key."""
     row = await tx.execute(text("SELECT id, brand_id, sealed, state FROM code_key WHERE id = :id"), {"id": key_id})

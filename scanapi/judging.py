@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import h3.api.basic_int as h3
 
 from antifraud import rules as antifraud
@@ -22,23 +24,35 @@ def judge(each: Scan, known: Known) -> Result:
         never = known.issued[each.code.position].batch_id is None
         return Result(Outcome.FORGED, reason="not_issued" if never else "gtin_mismatch")
     unit = known.units[unit_of(each, known.issued)]
-    verdict = antifraud.judge(_facts(each, issued, unit, known))
+    leaked = issued.is_leaked(unit.first_scan_at)
+    verdict = antifraud.judge(_facts(each, issued, unit, known, leaked=leaked))
     standing = known.claims.get(unit.id)
     yours = _is_yours(each, unit, standing)
     result = Result(Outcome.AUTHENTIC, verdict=verdict, yours=yours)
     if issued.blocked is not None:
         result.outcome, result.reason = Outcome.VOIDED, issued.blocked
         result.sentence = f"voided.{issued.blocked}"
+    elif leaked and issued.leak_answer == "void":
+        result.outcome, result.reason, result.sentence = Outcome.VOIDED, "leaked", "voided.leaked"
     elif not issued.active:
         _judge_inactive(each, issued, known, result)
     elif standing is not None:
         _judge_claimed(each, standing, result)
     else:
         _judge_unclaimed(each, issued, known, result)
+    if leaked:
+        result.sentence = _SAID_OF_LEAKED.get(result.sentence or "", result.sentence)
     return result
 
 
-def _facts(each: Scan, issued: Issued, unit: UnitState, known: Known) -> Facts:
+_SAID_OF_LEAKED: Final = {
+    "held": "leaked.kept", "inactive.kept": "leaked.kept", "repeat.pending": "leaked.kept",
+    "inactive": "leaked", "authentic": "leaked", "authentic.outer": "leaked", "authentic.other_brand": "leaked",
+}  # fmt: skip
+"""What is said in place of the usual sentence where the code's key leaked before the unit was ever scanned."""
+
+
+def _facts(each: Scan, issued: Issued, unit: UnitState, known: Known, *, leaked: bool) -> Facts:
     fix = previous = travelled = None
     if each.location is not None:
         fix = Fix(known.at, each.device, each.location.accuracy_m or 0.0)
@@ -59,6 +73,7 @@ def _facts(each: Scan, issued: Issued, unit: UnitState, known: Known) -> Facts:
         territory=None if relation is None else relation.standing.value,
         territory_km=_outside_km(relation),
         page=each.page,
+        leaked=leaked,
     )
 
 

@@ -38,6 +38,28 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "此码已过有效期，不能再参加活动。",
         "This code has expired and takes part in no campaign any more.",
     ),
+    "voided.leaked": (
+        "制作此码的密钥已外泄，{brand}已停用尚未扫过的码。如果商品是您购买的，请保留包装和购物凭证并向{brand}申诉，由人工核实。",
+        (
+            "The key that made this code has leaked, so {brand} has stopped the codes that nobody had scanned yet. If "
+            "you have bought the product, keep pack and receipt and appeal to {brand}: a person will look at it."
+        ),
+    ),
+    "leaked": (
+        "此码的密钥已外泄，仅凭此码不能说明商品的来历。请保留包装和购物凭证，登录后扫码登记，由{brand}人工核实；也可直接向{brand}申诉。",
+        (
+            "The key that made this code has leaked: the code alone does not tell where the product comes from. Keep "
+            "pack and receipt, sign in and scan to register your claim, which a person at {brand} will look at; or "
+            "appeal to {brand} directly."
+        ),
+    ),
+    "leaked.kept": (
+        "已登记您的领取。此码的密钥已外泄，{brand}将由人工核实后发放；请保留包装和购物凭证，有疑问可向{brand}申诉。",
+        (
+            "Your claim is registered. The key that made this code has leaked, so a person at {brand} looks at it "
+            "before it is paid. Keep pack and receipt; you can appeal to {brand}."
+        ),
+    ),
     "inactive.kept": (
         "此码由{brand}签发，但尚未激活。您的奖励已为您保留，激活后自动发放。",
         "{brand} issued this code, but it is not activated yet. Your reward is kept and will be paid on activation.",

@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Literal, cast
 
 import msgspec
@@ -255,7 +256,7 @@ class ScanService:
             "seen": sentences.seen(scan_count, first_at, province, yours=False, language=language, other=False),
             "first": sentences.first(first_at, province, language),
         }
-        kind, key = _kind(issued, issued.mate_side or verified.side, scan_count, claimed=claimed)
+        kind, key = _kind(issued, issued.mate_side or verified.side, scan_count, claimed=claimed, first_at=first_at)
         return Look(
             kind=kind,
             message=sentences.tell(key, language, **values),
@@ -287,10 +288,12 @@ def outcome_of(reply: bytes) -> str:
     return reply[_OUTCOME_AT : reply.index(b'"', _OUTCOME_AT)].decode()
 
 
-def _kind(issued: Issued, side: str, scan_count: int, *, claimed: bool) -> tuple[str, str]:
+def _kind(issued: Issued, side: str, scan_count: int, *, claimed: bool, first_at: datetime | None) -> tuple[str, str]:
     """The landing page's kind and its sentence."""
     if issued.blocked is not None:
         return "voided", f"voided.{issued.blocked}"
+    if issued.is_leaked(first_at) and not claimed:
+        return ("voided", "voided.leaked") if issued.leak_answer == "void" else ("leaked", "leaked")
     if not issued.active:
         return "inactive", "inactive"
     if claimed:

@@ -29,6 +29,7 @@ async def settle(db: Database, vault: Vault) -> int:
     total = 0
     while True:
         async with db.transaction() as tx:
+            await claims.hold_leaked(tx)
             candidates = await claims.settleable(tx, CLAIMS_PER_GROUP_MAX)
             total += len(await _pay(tx, vault, candidates))
         if len(candidates) < CLAIMS_PER_GROUP_MAX:

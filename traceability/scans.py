@@ -100,7 +100,8 @@ class Look:
 
     Attributes:
         kind: `malformed`, `forged`, `voided`, `inactive`, `first` (never scanned), `seen` (scanned before),
-            `claimed` (its reward is taken) or `outer` (the reward is on the inner code).
+            `leaked` (its key leaked, a person decides), `claimed` (its reward is taken) or `outer` (the reward is on
+            the inner code).
         message: the sentence for the consumer, in the page's language.
         code: the 20 symbols, to be sent with the scan; empty where malformed.
         brand_slug: whose code, for signing in; empty where forged or malformed.

@@ -13,6 +13,7 @@ from web.visits import Form, Visit
 TONES: Final = {
     "first": "good",
     "seen": "wait",
+    "leaked": "wait",
     "claimed": "wait",
     "outer": "plain",
     "inactive": "wait",
@@ -31,11 +32,12 @@ TONES: Final = {
 _BUTTONS: Final = {
     "first": "claim.go",
     "seen": "claim.go",
+    "leaked": "claim.keep",
     "inactive": "claim.keep",
     "claimed": "claim.record",
     "outer": "claim.record",
 }
-_REWARDED: Final = frozenset({"first", "seen", "inactive"})
+_REWARDED: Final = frozenset({"first", "seen", "inactive", "leaked"})
 _SOURCES: Final = frozenset({"gps", "wechat"})
 
 

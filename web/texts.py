@@ -43,6 +43,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     # Landing
     "look.first": ("首次扫描", "First scan"),
     "look.seen": ("此前已被扫描", "Scanned before"),
+    "look.leaked": ("需人工核实", "A person looks at this"),
     "look.claimed": ("奖励已被领取", "Reward already taken"),
     "look.outer": ("这是外码", "This is the outer code"),
     "look.inactive": ("尚未激活", "Not activated yet"),

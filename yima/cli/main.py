@@ -20,7 +20,7 @@ _COMMANDS: Final = {
     "product": "names.product",
     "rule": "rules.rule",
     "codes": "codes.codes",
-    "keys": "keys.keys_group",
+    "keys": "leaks.keys_group",
     "gs1": "gs1.gs1",
     "labels": "labels.labels",
     "members": "members.members",

@@ -130,6 +130,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scans.saw.short.early_scan.before_activation": ("激活前", "early"),
     "scans.saw.short.page_token.missing": ("无页面", "no page"),
     "scans.saw.short.page_token.wrong": ("页面不符", "wrong page"),
+    "scans.saw.short.leaked_key.unscanned": ("密钥外泄", "leaked key"),
+    "scans.saw.leaked_key.unscanned": (
+        "此码的密钥在首次扫描之前已外泄，任何人都可能造出此码。领取暂缓，由人决定。",
+        ("The code's key leaked before its first scan: anybody may have made it. The claim is held for a person to "
+        "decide."),
+    ),
     "scans.saw.short.blocked_member.blocked": ("已停用", "blocked"),
     "scans.saw.short.canary.leaked": ("调机码", "set-up code"),
     "scans.saw.canary.leaked": (
@@ -233,6 +239,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scans.reason.inactive": ("尚未激活", "Not activated"),
     "scans.reason.impossible_travel": ("异常移动", "Impossible travel"),
     "scans.reason.blocked_member": ("会员已停用", "Blocked member"),
+    "scans.reason.leaked_key": ("密钥外泄", "Leaked key"),
+    "scans.reason.leaked": ("密钥外泄，已停用", "Leaked key, stopped"),
     "scans.reason.void": ("已作废", "Void"),
     "scans.reason.recalled": ("召回中", "Recalled"),
     "scans.reason.frozen": ("已冻结", "Frozen"),
