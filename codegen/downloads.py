@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
-from codegen import order_states, packaging
+from codegen import keys, order_states, packaging
 from codegen.batches import Batch
 from codegen.packaging import Package
 from kernel import audit
@@ -56,7 +56,7 @@ async def record(
         actor: who takes it.
 
     Raises:
-        Conflict: the package is not there to be taken.
+        Conflict: the package is not there to be taken, or the key is not released, or revoked.
     """
     lines = batch.count
     if package is not None:
@@ -65,6 +65,7 @@ async def record(
             raise packaging.under_way(package)
         if package.state not in ("ready", "taken"):
             raise Conflict(f"Package {package.name} is not there ({package.state}).")
+    await keys.judge_release(tx, batch.key_id)
     await order_states.lock(tx, batch)
     values: dict[str, Any] = {
         "brand": batch.brand_id, "batch": batch.id, "actor": actor, "lines": lines, "sha256": sha256, "file": file[:80],

@@ -167,10 +167,13 @@ async def _active_id(tx: Tx, brand_id: int) -> int | None:
 
 
 async def lock_active(tx: Tx, vault: Vault, *, brand_id: int, actor: str) -> KeyInfo:
-    """The brand's active key, locked for the caller's transaction; the first one is made here."""
+    """The brand's active key, locked for the caller's transaction; the first one is made here.
+
+    NO KEY UPDATE, not UPDATE: whoever writes a batch's row takes a key share of its key, and must not queue up here.
+    """
     query = text(f"""
         SELECT {COLUMNS} FROM code_key
-        WHERE brand_id = :brand AND state = 'active' FOR UPDATE""")  # noqa: S608 (a constant)
+        WHERE brand_id = :brand AND state = 'active' FOR NO KEY UPDATE""")  # noqa: S608 (a constant)
     row = (await tx.execute(query, {"brand": brand_id})).one_or_none()
     if row is None:
         # whoever comes second waits for the maker's advisory lock and then finds the key
@@ -283,14 +286,22 @@ async def judge_release(tx: Tx, key_id: int) -> None:
         raise Conflict(
             f"Key {key_id} is revoked ({key.reason}): no code of it is written or handed out any more. "
             "Order the goods again under a new key.",
+            field="key",
             reason="key_revoked",
         )
     if not key.released:
         raise Conflict(
             f"Key {key_id} is not released yet: two people must release it before codes of it are written "
             f"(`yima keys release --key {key_id} --as EMAIL`, or the console's page of keys). The order is kept.",
+            field="key",
             reason="key_unreleased",
         )
+
+
+async def may_write(tx: Tx, key_id: int) -> bool:
+    """Whether codes of a key may be written: it is released, and not revoked."""
+    key = await get(tx, key_id)
+    return key.released and key.state != "revoked"
 
 
 async def load(tx: Tx, vault: Vault, key_id: int) -> CodeKey:

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from codegen import batches, labels, order_states, stationery
+from codegen import batches, keys, labels, order_states, stationery
 from codegen.batches import Batch
 from codegen.labelruns import LabelRun
 from codegen.labels import LabelTemplate
@@ -269,6 +269,7 @@ async def record_download(
     need_open(batch)
     if not job.there:
         raise Conflict("The labels are not printed yet, or their file was removed: print them again.")
+    await keys.judge_release(tx, batch.key_id)
     await tx.execute(
         text("""
             INSERT INTO package_download (brand_id, batch_id, actor, lines, sha256, file, address_sealed)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from codegen import batches, order_states
+from codegen import batches, keys, order_states
 from codegen.batches import Batch
 from codegen.packages import SETUP_LINES
 from codegen.recipients import Recipient
@@ -138,7 +138,11 @@ async def submit(tx: Tx, package: Package, *, again: bool = False) -> tuple[Pack
 
     What a command wrote to a place of its own is written here too then; with a passphrase it never is, for nobody
     keeps that.
+
+    Raises:
+        Conflict: the key is not released yet, or revoked.
     """
+    await keys.judge_release(tx, (await batches.by_id(tx, package.batch_id)).key_id)
     row = (
         await tx.execute(
             text("""
@@ -196,6 +200,7 @@ async def _find_or_add(
     state: str,
 ) -> Package:
     batches.need_own(batch)
+    await keys.judge_release(tx, batch.key_id)
     held = await order_states.lock(tx, batch)
     if held == "cancelled":
         raise order_states.cancelled(batch)

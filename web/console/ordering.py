@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
-from codegen import batches, downloads, layouts, links, orders, packages, packaging, recipients
+from codegen import batches, downloads, keys, layouts, links, orders, packages, packaging, recipients
 from codegen.batches import Batch
 from codegen.packaging import Package
 from codegen.recipients import Recipient
@@ -71,13 +71,14 @@ async def order(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[b
                 recipient_id=None if recipient is None else recipient.id, layout=layout.name,
             )  # fmt: skip
             task_id = None
-            if batch.state != "closed":
+            released = await keys.may_write(tx, batch.key_id)
+            if batch.state != "closed" and released:
                 _, task_id = await packaging.request(
                     tx, batch, recipient=recipient, first=1, last=batch.count, layout=layout.name, actor=seat.actor
                 )
     except (InvalidInput, Conflict, NotFound, Unavailable) as error:
         return await _order_page(desk, seat, draft, error=error)
-    return _to_batch(desk, seat, batch, task_id, "batches.ordered")
+    return _to_batch(desk, seat, batch, task_id, "batches.ordered" if released else "batches.ordered.unreleased")
 
 
 @get("/console/b/{brand:str}/batches/{name:str}/packages", opt=needs(Permission.SEE_BATCHES))

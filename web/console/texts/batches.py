@@ -27,6 +27,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "batches.paired.short": ("内外双码", "Outer and inner"),
     "batches.single": ("单码", "One code"),
     "batches.ordered": ("批次 {name} 已订购，正在生成码包。", "Batch {name} is ordered; its package is being written."),
+    "batches.ordered.unreleased": (
+        "批次 {name} 已订购。密钥须先由两人放行，然后再生成码包。",
+        "Batch {name} is ordered. Two people release its key first, then ask for its package here.",
+    ),
     "batches.order.hint": (
         "您的订单号。同一号码提交两次只得到同一批码，不会重复。",
         "Your own. Sent twice, the same number gives the same batch, never two.",
@@ -129,6 +133,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "problem.reason": ("请写明理由，最多 200 个字。", "Say why, in at most 200 characters."),
     "problem.first": ("行号是 1 到批次数量之间的整数。", "A line is a whole number within the batch."),
     "problem.last": ("行号是 1 到批次数量之间的整数。", "A line is a whole number within the batch."),
+    "problem.key": (
+        "此批次的密钥尚未由两人放行，或已吊销：不写出任何码。订单保留。",
+        "The batch's key is not released by two people yet, or revoked: no code is written. The order is kept.",
+    ),
     "problem.conflict": (
         "与已有的记录不一致：订单号已用于别的订单，或码包尚未生成。",
         "It contradicts what is recorded already.",

@@ -61,6 +61,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "people.may.switch_codes": ("激活、冻结、作废码", "activate, freeze and void codes"),
     "people.may.run_line": ("产线：分卷、印刷批、修箱", "run the line: rolls, print runs, cartons"),
     "people.may.manage_stations": ("管理产线工位", "manage the line's stations"),
+    "people.may.see_keys": ("查看码密钥的状态和用量", "see code keys: states, use, what they cover"),
+    "people.may.manage_keys": ("更换、放行、停用码密钥，处置外泄", "rotate, release and end code keys, act on leaks"),
     "people.may.see_draws": ("查看抽奖", "see draws"),
     "people.may.edit_campaigns": ("编辑积分规则与抽奖", "edit earning rules and draws"),
     "people.may.block_members": ("冻结会员", "block members"),
