@@ -286,14 +286,14 @@ async def judge_release(tx: Tx, key_id: int) -> None:
         raise Conflict(
             f"Key {key_id} is revoked ({key.reason}): no code of it is written or handed out any more. "
             "Order the goods again under a new key.",
-            field="key",
+            field="code_key",
             reason="key_revoked",
         )
     if not key.released:
         raise Conflict(
             f"Key {key_id} is not released yet: two people must release it before codes of it are written "
             f"(`yima keys release --key {key_id} --as EMAIL`, or the console's page of keys). The order is kept.",
-            field="key",
+            field="code_key",
             reason="key_unreleased",
         )
 

@@ -98,6 +98,6 @@ async def _load_key(runtime: Runtime, batch: Batch) -> CodeKey:
         raise Conflict(
             f"{error.message} It is batch {batch.name}, order {number!r}: after the release say the same again with "
             f"`--order {shlex.quote(number)}`.",
-            field="key",
+            field="code_key",
             reason="key_unreleased",
         ) from error

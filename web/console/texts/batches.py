@@ -133,7 +133,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "problem.reason": ("请写明理由，最多 200 个字。", "Say why, in at most 200 characters."),
     "problem.first": ("行号是 1 到批次数量之间的整数。", "A line is a whole number within the batch."),
     "problem.last": ("行号是 1 到批次数量之间的整数。", "A line is a whole number within the batch."),
-    "problem.key": (
+    "problem.code_key": (
         "此批次的密钥尚未由两人放行，或已吊销：不写出任何码。订单保留。",
         "The batch's key is not released by two people yet, or revoked: no code is written. The order is kept.",
     ),
