@@ -47,10 +47,10 @@ PREVIEWS_MAX: Final = 12
 """Pages whose picture is shown."""
 
 LIMITS: Final = Limits(
-    bytes_max=FILE_BYTES_MAX, pixels_max=50_000_000, pages_max=20, frames_max=5, page_s_max=20, file_s_max=60,
+    bytes_max=FILE_BYTES_MAX, pixels_max=50_000_000, pages_max=20, frames_max=5, page_s_max=30, file_s_max=90,
     memory_bytes_max=1_536 << 20,
 )  # fmt: skip
-UPLOAD_S_MAX: Final = 150
+UPLOAD_S_MAX: Final = 180
 """Seconds after which further files of an upload are left."""
 
 TONES: Final = {

@@ -113,13 +113,12 @@ def _verify_file(path: Path, out: Path | None) -> bool:
     if tally.unwatched:
         remark(f"{tally.unwatched:,} codes were verified but not looked for twice: too many batches for memory.")
     whole = bool(tally.valid) and tally.valid == tally.codes and not tally.bad_lines
-    summary = asdict(tally)
     line({
         "file": str(path), "sha256": sha256, "valid": whole, "lines": tally.lines, "blank": tally.blank,
         "codes": tally.codes, "valid_codes": tally.valid, "bad_lines": tally.bad_lines,
         "duplicates": tally.duplicates, "unwatched": tally.unwatched,
         "reasons": dict(tally.reasons.most_common()), "hosts": dict(tally.hosts.most_common()),
-        "batches": summary["batches"], "seconds": round(seconds, 3),
+        "batches": [asdict(each) for each in tally.batches], "seconds": round(seconds, 3),
         "codes_per_s": round(tally.codes / seconds) if seconds else None,
     })  # fmt: skip
     return whole

@@ -9,45 +9,24 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from PIL import Image
 from playwright.async_api import Browser, expect
 
-from codegen import anatomy, batches, confined, ranges
+from codegen import batches, confined, ranges
 from kernel.errors import Unavailable
 from staff.access import Role
+from tests.labels import photo
 from tests.web.console.conftest import Client, Console
 from tests.web.console.eyes import serious_problems
 from web.console import readback
 from web.console.turns import Turns
 
 FOREIGN = "HTTPS://EVIL.EXAMPLE/?A=<SCRIPT>ALERT(1)</SCRIPT>"
-
-
-def symbol(text: str) -> np.ndarray:
-    """A label of 8 pixels a module with its quiet zone; upper-case texts as they are printed, others as bytes."""
-    for version in range(3, 10):
-        for mode in anatomy.MODES:
-            made = anatomy.symbol(text, version, "M", 2, mode=mode)
-            if made is not None:
-                return np.where(np.pad(made, 5), 15, 240).astype(np.uint8).repeat(8, 0).repeat(8, 1)
-    raise AssertionError("the text is too long")
-
-
-def photo(texts: Iterable[str], *, kind: str = "PNG") -> bytes:
-    """Labels side by side."""
-    labels = [symbol(text) for text in texts]
-    height = max(each.shape[0] for each in labels)
-    row = [np.pad(each, ((0, height - each.shape[0]), (0, 0)), constant_values=240) for each in labels]
-    out = io.BytesIO()
-    Image.fromarray(np.hstack(row)).save(out, kind)
-    return out.getvalue()
 
 
 async def send(console: Console, client: Client, *files: tuple[str, bytes], csrf: str | None = None) -> httpx.Response:
