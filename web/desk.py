@@ -174,7 +174,9 @@ def render(templates: Environment, template: str, *, language: texts.Language, *
 
 
 def grouped(code: str) -> str:
-    """A code as it is read aloud: in groups of four."""
+    """A code as it is read aloud: in groups of four; an address stays as it is."""
+    if not code.isalnum():
+        return code
     return " ".join(code[at : at + 4] for at in range(0, len(code), 4))
 
 

@@ -21,7 +21,7 @@ from codegen import gs1
 from kernel.errors import InvalidInput, NotAuthenticated, TooMany, YimaError
 from traceability.regions import Regions
 from traceability.scans import Look
-from web import claims, failures, linksets, livery, resolver, story, visits
+from web import claims, failures, linksets, livery, older, resolver, story, visits
 from web.assets import static_route
 from web.desk import Desk, open_desk
 from web.ports import Ports
@@ -49,6 +49,8 @@ async def find(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
     if not typed:
         error = say("home.empty", visit.language)
         return desk.page(visit, "home.html", status=400, switch="/", typed="", error=error)
+    if "/" in typed and desk.ports.may_be_listed(typed):
+        return desk.redirect(visit, older.path_of(typed))
     # Of a pasted address only the end of its path is taken: the page to go to is ours.
     match typed.partition("?")[0].partition("#")[0].rstrip("/").split("/"):
         case [*_, "01", gtin, "21", code]:
@@ -67,8 +69,18 @@ async def find(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
 @route(["/Q/{code:str}", "/q/{code:str}"], http_method=READ)
 async def landing(desk: GivenDesk, visit: GivenVisit, code: FromPath[str]) -> Response[bytes]:
     """The page behind a printed code, short form."""
-    look = await desk.ports.look(code, device=visit.device, language=visit.language)
+    look = await desk.ports.look(code, device=visit.device, language=visit.language, address=visit.address)
     return _landing_page(desk, visit, look, code)
+
+
+@route("/F/{packed:str}", http_method=READ)
+async def older_address(desk: GivenDesk, visit: GivenVisit, packed: FromPath[str]) -> Response[bytes]:
+    """The page behind a code that was printed for an older platform."""
+    text = older.unpack(packed)
+    if text is None:
+        raise NotFoundException("There is no such page.")
+    look = await desk.ports.look(text, device=visit.device, language=visit.language, address=visit.address)
+    return _landing_page(desk, visit, look, text)
 
 
 async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, str]) -> Response[bytes] | None:
@@ -77,7 +89,9 @@ async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, s
     The GTIN goes with the code, to be judged with it. A code that we did not issue is no page that there is: by a
     resolver's rules an error is never a 200.
     """
-    look = await desk.ports.look(f"https://{visit.host}{path}", device=visit.device, language=visit.language)
+    look = await desk.ports.look(
+        f"https://{visit.host}{path}", device=visit.device, language=visit.language, address=visit.address
+    )
     if look.kind == "malformed":
         return None
     status = 404 if look.kind == "forged" else 200
@@ -120,7 +134,7 @@ async def scan(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
     """Scan; sent again with the same scan id, the form gets the same answer."""
     request = claims.scan_request(form, visit)
     reply = await desk.ports.scan(request)
-    back = _landing(request.code)
+    back = older.path_of(request.code)
     return desk.page(
         visit,
         "result.html",
@@ -234,6 +248,7 @@ def routes(
         home,
         find,
         landing,
+        older_address,
         product,
         scan,
         send_code,
@@ -290,7 +305,7 @@ def _field(form: Form, name: str) -> str:
 
 
 def _return_path(form: Form) -> str:
-    return _landing(form["code"]) if form.get("code") else "/me"
+    return older.path_of(form["code"]) if form.get("code") else "/me"
 
 
 def _code_page(desk: Desk, visit: Visit, form: Form, error: YimaError | None) -> Response[bytes]:

@@ -55,8 +55,12 @@ class DrawShown:
 class Ports(Protocol):
     """The use cases behind the pages. Errors are `kernel.errors.YimaError`s with a sentence to show."""
 
-    async def look(self, text: str, *, device: str, language: str) -> Look:
-        """Read a code or URL for the landing page."""
+    async def look(self, text: str, *, device: str, language: str, address: str | None = None) -> Look:
+        """Read a code or URL for the landing page; `address` is the client's, which limits hold for."""
+        ...
+
+    def may_be_listed(self, text: str) -> bool:
+        """Whether a text may be a code that others made; it asks no database."""
         ...
 
     async def resolve(self, gtin: str) -> Resolved | None:

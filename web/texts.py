@@ -236,6 +236,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "error.forbidden": ("不能这样操作。", ""),
     "error.not_found": ("没有找到。", ""),
     "error.conflict": ("与已有的记录不一致，请返回后重新扫码。", ""),
+    "error.too_many_codes": (
+        "从您的网络查询的码较多，请歇一会儿，稍后再试。您的奖励不受影响。",
+        "",
+    ),
     "error.too_many": ("操作太频繁，请稍后再试。", ""),
     "error.unavailable": ("服务暂时不可用，请稍后再试。", ""),
     "error.other": ("暂时无法完成，请稍后再试。", ""),

@@ -43,8 +43,9 @@ from traceability.scans import Look, ScanReply, ScanRequest
 from web import pages
 from web.console import routes as console
 from web.console.desk import Desk, Means, open_desk
+from web.older import Readdress
 from web.ports import DrawShown, Me, PrizeHeld
-from yima import broker, readiness, runtime, writing
+from yima import broker, importing, readiness, runtime, writing
 from yima.edge import Edge
 from yima.metrics import Figures
 from yima.settings import Settings
@@ -113,11 +114,11 @@ class Pages:
     """The use cases behind the pages (`web.ports.Ports`)."""
 
     def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
+        self.wiring = wiring
 
     @property
     def _deps(self) -> Deps:
-        return self._wiring.deps
+        return self.wiring.deps
 
     async def look(self, text_: str, *, device: str, language: str, address: str | None = None) -> Look:
         """Read a code for the landing page."""
@@ -129,6 +130,14 @@ class Pages:
         """A product with its links."""
         async with self._deps.db.transaction() as tx:
             return await product_links.resolve(tx, gtin)
+
+    def may_be_listed(self, text_: str) -> bool:
+        """Whether a text may be a code that others made."""
+        return self._deps.scans.register.read(text_) is not None
+
+    def older_hosts(self) -> frozenset[str]:
+        """Hosts of older platforms whose addresses are served."""
+        return self._deps.scans.register.hosts
 
     async def scan(self, request: ScanRequest) -> ScanReply:
         """Scan a code."""
@@ -200,11 +209,11 @@ class Pages:
 
     def brand(self, slug: str) -> brands.Shown | None:
         """A brand and its settings."""
-        return self._wiring.brands.of(slug)
+        return self.wiring.brands.of(slug)
 
     async def logo(self, slug: str, content_hash: str) -> Picture | None:
         """A brand's logo."""
-        return await self._wiring.brands.logo(slug, content_hash)
+        return await self.wiring.brands.logo(slug, content_hash)
 
     async def figures(self) -> figures.Figures:
         """The installation's figures."""
@@ -286,11 +295,15 @@ def make_app(settings: Settings, url: str) -> Edge:
         from yima import telemetry  # noqa: PLC0415 (switched off, it is not even imported)
 
         spans = telemetry.Spans(settings.otlp_url, service="yima-web")
-    guarded = Guard(make_litestar(settings, url, figures, spans))
+    ports = Pages(Wiring())
+    application = make_litestar(settings, url, figures, spans, ports=ports)
+    guarded = Guard(Readdress(application, ports.older_hosts, ports.may_be_listed))
     return Edge(guarded, settings, figures, trace=None if spans is None else spans.request)
 
 
-def make_litestar(settings: Settings, url: str, watched: Figures, spans: Spans | None = None) -> Litestar:
+def make_litestar(
+    settings: Settings, url: str, watched: Figures, spans: Spans | None = None, *, ports: Pages | None = None
+) -> Litestar:
     """The Litestar application within the guard.
 
     Args:
@@ -298,10 +311,11 @@ def make_litestar(settings: Settings, url: str, watched: Figures, spans: Spans |
         url: the database's address.
         watched: shows the figures of what is opened here.
         spans: records groups and statements, or None.
+        ports: the use cases behind the pages, and what they are wired to; made here where nobody else asks for them.
     """
-    wiring = Wiring()
+    ports = ports or Pages(Wiring())
+    wiring = ports.wiring
     regions = Regions.load()
-    ports = Pages(wiring)
 
     def deps() -> Deps:
         return wiring.deps
@@ -338,6 +352,7 @@ def make_litestar(settings: Settings, url: str, watched: Figures, spans: Spans |
                 live=live,
                 wake=waker,
                 wake_task=waker.task,
+                imports=importing.folder(settings),
                 packages=writing.folder_of(settings),
                 public_url=settings.public_url,
                 dev=settings.dev,

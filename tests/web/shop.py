@@ -74,7 +74,11 @@ class FakePorts:
     empty: bool = False
     failure: Exception | None = None
 
-    async def look(self, text: str, *, device: str, language: str) -> Look:
+    def may_be_listed(self, text: str) -> bool:
+        return text.startswith("https://old.example/")
+
+    async def look(self, text: str, *, device: str, language: str, address: str | None = None) -> Look:
+        del address
         self.looks.append((text, device, language))
         self._fail()
         code = text.rsplit("/", 1)[-1].replace(" ", "").replace("-", "").upper()

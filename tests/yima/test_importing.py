@@ -14,7 +14,7 @@ from codegen import imports, patterns, rowfiles, spool
 from codegen.imports import Import
 from codegen.patterns import Pattern
 from codegen.rowfiles import Columns
-from kernel.errors import Conflict, InvalidInput
+from kernel.errors import Conflict, InvalidInput, NotFound
 from tests.world import GTIN, World
 from traceability.scans import Outcome
 from yima import importing, worker
@@ -231,3 +231,155 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
     with pytest.raises(InvalidInput, match="changed while it was read"):
         spool.take(tmp_path / "spool", path, on_progress=grow)
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_lookups_of_codes_without_a_signature_are_limited_and_misses_more_so(world: World) -> None:
+    from scanapi.limits import RATES, Limits, TooManyCodes
+
+    world.service.limits = Limits(clock=lambda: 0.0)  # no time passes, however slow the machine is
+    await world.activate((await confirm(world, await read(world, "\n".join(map(drug, range(80))).encode()))).name)
+    wrong, unsigned = RATES["wrong"][1].burst, RATES["unsigned"][1].burst
+    for n in range(wrong):
+        assert (await world.scan(drug(1_000 + n))).outcome is Outcome.FORGED
+    before = world.opened.db.statements
+    with pytest.raises(TooManyCodes):
+        await world.scan(drug(1))
+    assert world.opened.db.statements - before <= 3  # what the keys' refresh may add
+    for n in range(unsigned):
+        assert (await world.scan(drug(n), member=1)).outcome is Outcome.AWARDED
+    with pytest.raises(TooManyCodes):
+        await world.scan(drug(79), member=1)
+    assert (await world.scan(world.lines[5], member=1)).outcome is Outcome.AWARDED
+
+
+async def test_codes_that_two_imports_hold_go_to_the_one_that_is_confirmed_first(world: World) -> None:
+    both = [await read(world, "\n".join(map(drug, lines)).encode()) for lines in (range(10), range(5, 15))]
+    assert [each.good for each in both] == [10, 10]
+    tasks_ = [(await importing.confirm(world.opened, each.name, actor="test")).task_id for each in both]
+    done = await asyncio.gather(*(worker.run_here(world.opened, each) for each in tasks_ if each is not None))
+    assert list(done) == ["done", "done"]
+    found = [await again(world, each) for each in both]
+    assert sum(each.late for each in found) == 5
+    assert await rows(world, "SELECT count(*), count(DISTINCT unit_id) FROM foreign_code") == [(15, 15)]
+    third = await read(world, "\n".join(map(drug, range(16))).encode())
+    assert (third.good, dict(third.flaws)) == (1, {"existing": 15})
+
+
+async def test_storing_goes_on_after_a_kill_and_stores_nothing_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = await read(world, "\n".join(map(drug, range(100))).encode())
+    found = await importing.confirm(world.opened, found.name, actor="test")
+    monkeypatch.setattr(importing, "PLACE_RECORDS", 30)
+    told: list[int] = []
+
+    async def die(done: int, _: int) -> None:
+        told.append(done)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await importing.place(world.opened, found.name, progress=die)
+    await world.service.keys.refresh()
+    assert (await world.scan(drug(1))).outcome is Outcome.FORGED  # nothing is live yet
+    assert await importing.place(world.opened, found.name, progress=die) == {"codes": 100}
+    assert told == [30, 60, 90, 100]
+    assert await rows(world, "SELECT count(*), count(DISTINCT unit_id) FROM foreign_code") == [(100, 100)]
+    assert await importing.place(world.opened, found.name, progress=die) == {"state": "live"}
+
+
+async def test_judging_starts_over_after_a_kill_and_counts_nothing_twice(world: World) -> None:
+    path = world.folder / "codes.txt"
+    path.write_text("\n".join([*map(drug, range(100)), drug(5)]))
+    found = await importing.request(world.opened, importing.Wanted("tea", GTIN, DRUG, Columns(), path), actor="test")
+
+    async def die(done: int, _: int) -> None:
+        if done > 900:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await importing.judge(world.opened, found.name, progress=die)
+
+    async def go_on(_: int, __: int) -> None:
+        return
+
+    assert await importing.judge(world.opened, found.name, progress=go_on) == {"lines": 101, "good": 100, "flawed": 1}
+    found = await again(world, found)
+    assert (found.good, dict(found.flaws)) == (100, {"duplicate": 1})
+
+
+async def test_a_cancelled_import_leaves_nothing_and_cannot_be_confirmed(world: World) -> None:
+    found = await read(world, drug(1).encode())
+    await importing.cancel(world.opened, found.name, actor="test")
+    assert not (importing.folder(world.opened.settings) / found.name).exists()
+    with pytest.raises(Conflict, match="only one that is judged"):
+        await importing.confirm(world.opened, found.name, actor="test")
+    with pytest.raises(Conflict, match="cannot be cancelled"):
+        await importing.cancel(world.opened, found.name, actor="test")
+    with pytest.raises(NotFound):
+        await importing.cancel(world.opened, "NOSUCH", actor="test")
+
+
+async def test_a_file_without_a_good_row_is_judged_and_cannot_be_confirmed(world: World) -> None:
+    found = await read(world, b"=1\n")
+    assert (found.state, found.good, dict(found.flaws)) == ("judged", 0, {"formula": 1})
+    with pytest.raises(Conflict, match="no good row"):
+        await importing.confirm(world.opened, found.name, actor="test")
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        ("\ufeff" + drug(1) + "\r\n" + drug(2)).encode(),
+        ("\ufeff" + drug(1) + "\n" + drug(2)).encode("utf-16-le"),
+        ("\ufeff" + drug(1) + "\r" + drug(2)).encode("utf-16-be"),
+        f"\n\n{drug(1)}\t\n {drug(2)} \n\n".encode(),
+    ],
+)
+async def test_marks_and_line_ends_of_all_kinds_are_read(world: World, encoded: bytes) -> None:
+    found = await read(world, encoded)
+    assert (found.good, found.flawed) == (2, 0)
+
+
+async def test_a_column_that_the_header_has_not_fails_the_import(world: World) -> None:
+    found = await read(world, b"code,name\n1,2\n", columns=Columns("Code"))
+    assert found.state == "failed"
+    assert found.error == "The header has no column 'Code'."
+    assert not (importing.folder(world.opened.settings) / found.name).exists()
+
+
+async def test_a_host_of_another_brand_is_refused(world: World) -> None:
+    from traceability import catalogue
+
+    await read(world, b"AbCdEf12", pattern=OLD)
+    async with world.opened.db.transaction() as tx:
+        other = await catalogue.create_brand(
+            tx, slug="wine", name="酒", name_en="Wine", company_prefix="6905678", actor="test"
+        )
+        await catalogue.create_product(
+            tx, brand_id=other.id, gtin="06905678000007", name="酒", name_en="Wine", units_per_case=6, actor="test"
+        )
+    path = world.folder / "wine.txt"
+    path.write_text("AbCdEf99")
+    wanted = importing.Wanted("wine", "06905678000007", OLD, Columns(), path)
+    with pytest.raises(Conflict, match="another brand"):
+        await importing.request(world.opened, wanted, actor="test")
+
+
+async def test_too_many_open_imports_of_a_brand_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "PENDING_MAX", 1)
+    await read(world, drug(1).encode())
+    with pytest.raises(Conflict, match="wait already"):
+        await read(world, drug(2).encode())
+
+
+async def test_listed_codes_are_verified_on_the_command_lines_terms(world: World) -> None:
+    from codegen import foreign, keys, verification
+
+    found = await confirm(world, await read(world, drug(1).encode()))
+    async with world.opened.db.transaction() as tx:
+        ring, reader = await keys.load_ring(tx, world.opened.vault), await foreign.load_reader(tx, world.opened.vault)
+        good, unknown, ours = await verification.verify(tx, ring, [drug(1), drug(2), world.lines[0]], reader=reader)
+    assert (good.valid, good.batch, good.line, good.reason, good.code) == (True, found.name, 1, "inactive", drug(1))
+    assert (unknown.valid, unknown.reason) == (False, verification.NO_KEY)
+    assert ours.valid

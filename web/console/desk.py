@@ -68,6 +68,7 @@ class Means:
         live: tells of new scans.
         wake: wakes a worker after a commit.
         wake_task: wakes a worker for long work, by the task's id, after a commit.
+        imports: the spool of files to be imported.
         packages: the folder where workers leave code packages.
         public_url: what is printed in codes.
         dev: whether this is a development installation.
@@ -83,6 +84,7 @@ class Means:
     live: Live
     wake: Callable[[], None]
     wake_task: Callable[[UUID], None]
+    imports: Path
     packages: Path
     public_url: str
     dev: bool

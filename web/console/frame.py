@@ -41,6 +41,7 @@ _ICONS: Final = {
     "products": "M4 8l8-4 8 4v8l-8 4-8-4zM4 8l8 4 8-4M12 12v8",
     "dealers": "M4 10l1.5-5h13L20 10M5 10v10h14V10M9 20v-6h6v6M4 10h16",
     "batches": "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h3v3h-3zM20 17v3h-3",
+    "imports": "M12 3v11M8 10l4 4 4-4M4 15v5h16v-5",
     "readback": "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M8 12l3 3 5-6",
     "line": "M4 15a5 5 0 005 5h6a5 5 0 000-10H9a5 5 0 00-5 5zM9 15h.01M15 15h.01M6 6h12M12 3v3",
     "cartons": "M4 7h16v13H4zM4 7l2-3h12l2 3M9 7v5l3-1.5 3 1.5V7",
@@ -78,6 +79,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
         "codes",
         (
             Entry("batches", "/batches", Permission.SEE_BATCHES),
+            Entry("imports", "/imports", Permission.SEE_BATCHES),
             Entry("readback", "/readback", Permission.SEE_BATCHES),
             Entry("line", "/line", Permission.SEE_BATCHES),
             Entry("cartons", "/cartons", Permission.RUN_LINE),

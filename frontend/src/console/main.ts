@@ -22,6 +22,10 @@ async function enhance(): Promise<void> {
   if (readback !== null) {
     tasks.push(import("./readback").then((part) => part.grow(readback)));
   }
+  const upload = document.querySelector<HTMLFormElement>("form[data-upload]");
+  if (upload !== null) {
+    tasks.push(import("./upload").then((part) => part.follow(upload)));
+  }
   const previewed = document.querySelector<HTMLFormElement>("form[data-preview]");
   if (previewed !== null) {
     tasks.push(import("./preview").then((part) => part.follow(previewed)));

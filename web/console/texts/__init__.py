@@ -14,6 +14,7 @@ from web.console.texts import (
     draws,
     frame,
     heatmap,
+    imports,
     line,
     members,
     ordering,
@@ -31,7 +32,7 @@ from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, batches, brand, cartons, dealers, designs, draws, frame, heatmap, line, members, ordering,
+    account, batches, brand, cartons, dealers, designs, draws, frame, heatmap, imports, line, members, ordering,
     overview, people, product_links, products, readback, recipients, scans, stations, trail,
 )  # fmt: skip
 

@@ -1,0 +1,191 @@
+"""Imports through real HTTP: uploaded in a stream, judged by a worker, confirmed by a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, expect
+
+from codegen import imports, rowfiles
+from staff.access import Role
+from tests.web.console.conftest import Client, Console
+from tests.web.console.eyes import serious_problems
+from tests.world import GTIN
+from traceability.scans import Outcome
+from yima import importing, worker
+
+_numbers = iter(range(10**12, 2 * 10**12, 1_000))
+
+
+def drug(number: int) -> str:
+    return f"8{number:019}"
+
+
+def fields(client: Client, **given: str) -> dict[str, str]:
+    return {"csrf": client.csrf, "gtin": GTIN, "template": "{code}", "alphabet": "digits", "length": "20",
+            "column": "1", "delimiter": "comma", "encoding": "auto"} | given  # fmt: skip
+
+
+async def upload(console: Console, client: Client, content: bytes, *, name: str = "codes.csv", **given: str) -> Any:
+    return await client.http.post(
+        console.path("/imports/new"), data=fields(client, **given), files={"file": (name, content, "text/csv")}
+    )
+
+
+async def judged(console: Console, client: Client, content: bytes, **given: str) -> str:
+    """Upload a file and be the worker that judges it; the import's name."""
+    answer = await upload(console, client, content, **given)
+    assert answer.status_code == 303, answer.text
+    name = str(answer.headers["location"].rsplit("/", 1)[1])
+    await work(console, name)
+    return name
+
+
+async def work(console: Console, name: str) -> None:
+    async with console.opened.db.transaction() as tx:
+        found = await imports.get(tx, name)
+    assert found.task_id is not None
+    assert await worker.run_here(console.opened, found.task_id) == "done"
+
+
+def spooled(console: Console) -> list[str]:
+    root = importing.folder(console.opened.settings)
+    return sorted(each.name for each in root.iterdir()) if root.exists() else []
+
+
+async def test_an_upload_goes_live_only_once_confirmed(console: Console) -> None:
+    client = await console.client(Role.FACTORY)
+    first = next(_numbers)
+    content = "\n".join([*(drug(first + n) for n in range(5)), drug(first), "=1+1"]).encode()
+    answer = await upload(console, client, content, name=r"C:\Users\me\旧码.csv")
+    name = answer.headers["location"].rsplit("/", 1)[1]
+    page = (await client.get(console.path(f"/imports/{name}"))).text
+    assert 'hx-trigger="every 2s"' in page
+    assert "旧码.csv" in page
+    assert "Users" not in page
+    await work(console, name)
+    page = (await client.get(console.path(f"/imports/{name}"))).text
+    assert "hx-trigger" not in page
+    assert "5 rows can go live" in page
+    assert "Repeats line 1" in page
+    assert "1+1" not in page
+    assert drug(first) not in page
+    report = await client.get(console.path(f"/imports/{name}/report"))
+    assert report.text == "line,flaw,first_line\r\n6,duplicate,1\r\n7,formula,\r\n"
+    assert report.headers["content-disposition"] == f'attachment; filename="{name}-report.csv"'
+    await console.world.service.keys.refresh()
+    assert (await console.world.scan(drug(first))).outcome is Outcome.FORGED
+    answer = await client.post(console.path(f"/imports/{name}/confirm"))
+    assert answer.status_code == 303
+    assert (await client.post(console.path(f"/imports/{name}/confirm"))).status_code == 409
+    await work(console, name)
+    page = (await client.get(console.path(f"/imports/{name}"))).text
+    assert f"Live as batch {name}" in page
+    assert (await client.get(console.path(f"/batches/{name}"))).status_code == 200
+    assert name not in spooled(console)
+    await console.world.service.keys.refresh()
+    assert (await console.world.scan(drug(first))).outcome is Outcome.INACTIVE
+
+
+async def test_a_cancelled_import_is_gone_from_the_disk(console: Console) -> None:
+    client = await console.client(Role.OWNER)
+    name = await judged(console, client, drug(next(_numbers)).encode())
+    assert name in spooled(console)
+    assert (await client.post(console.path(f"/imports/{name}/cancel"))).status_code == 303
+    assert name not in spooled(console)
+    assert (await client.post(console.path(f"/imports/{name}/cancel"))).status_code == 409
+    assert "Cancelled" in (await client.get(console.path("/imports"))).text
+
+
+@pytest.mark.parametrize(
+    ("content", "given", "beside"),
+    [
+        (b"", {}, "empty"),
+        (b"\x1f\x8b\x08\x00", {}, "gzip"),
+        (b"PK\x03\x04xl/workbook.xml", {}, "Excel workbook"),
+        (b"8", {"length": "two"}, "The length is"),
+        (b"8", {"length": "65"}, "The length is"),
+        (b"8", {"template": "no code"}, "A pattern"),
+        (b"8", {"alphabet": "(a+)+"}, "The alphabet"),
+        (b"8", {"column": "0"}, "Columns are numbered"),
+        (b"8", {"gtin": "123"}, ""),
+    ],
+)
+async def test_a_wrong_request_is_told_and_leaves_nothing(
+    console: Console, content: bytes, given: dict[str, str], beside: str
+) -> None:
+    client = await console.client(Role.FACTORY)
+    before = spooled(console)
+    answer = await upload(console, client, content, **given)
+    assert answer.status_code in {400, 404}
+    assert beside in answer.text
+    assert spooled(console) == before
+
+
+async def test_an_upload_without_a_file_or_the_sessions_mark_is_refused(console: Console) -> None:
+    client = await console.client(Role.FACTORY)
+    before = spooled(console)
+    path = console.path("/imports/new")
+    answer = await client.http.post(path, files={name: (None, value) for name, value in fields(client).items()})
+    assert answer.status_code == 400
+    assert "Choose a file" in answer.text
+    answer = await upload(console, client, b"8", csrf="0" * 32)
+    assert answer.status_code == 403
+    body = b'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n' + client.csrf.encode() + b"\r\n--x\r\n"
+    answer = await client.http.post(path, content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert answer.status_code == 400
+    assert spooled(console) == before
+
+
+async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await console.client(Role.FACTORY)
+    before = spooled(console)
+    monkeypatch.setattr(rowfiles, "FILE_BYTES_MAX", 3 << 20)
+    exactly = (drug(1).encode() + b"\n") * ((3 << 20) // 21) + b"\n" * ((3 << 20) % 21)
+    assert len(exactly) == 3 << 20
+    assert (await upload(console, client, exactly + b"\n")).status_code == 400
+    assert spooled(console) == before
+    answer = await upload(console, client, exactly)
+    assert answer.status_code == 303
+
+
+async def test_people_who_may_only_look_see_no_buttons(console: Console) -> None:
+    name = await judged(console, await console.client(Role.FACTORY), drug(next(_numbers)).encode())
+    client = await console.client(Role.ANALYST)
+    page: httpx.Response = await client.get(console.path(f"/imports/{name}"))
+    assert page.status_code == 200
+    assert "/confirm" not in page.text
+    assert "/imports/new" not in (await client.get(console.path("/imports"))).text
+    assert (await client.get(console.path("/imports/new"))).status_code == 403
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_the_pages_can_be_used_on_a_phone_and_by_keyboard(
+    console: Console, chromium: Browser, width: int, tmp_path: Path
+) -> None:
+    client = await console.client(Role.FACTORY)
+    first = next(_numbers)
+    rows = "\n".join([drug(first), drug(first), "8.1E+19", "12345", drug(first + 1)])
+    name = await judged(console, client, rows.encode())
+    context = await console.browser(chromium, Role.FACTORY, viewport={"width": width, "height": 844})
+    page = await context.new_page()
+    for path in (f"/imports/{name}", "/imports", "/imports/new"):
+        await page.goto(console.path(path))
+        assert await serious_problems(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    file = tmp_path / "more.csv"
+    file.write_text("\n".join(drug(first + 10 + n) for n in range(3)))
+    await page.get_by_label("Length").fill("20")
+    await page.get_by_label("File", exact=True).set_input_files(file)
+    await page.get_by_role("button", name="Upload").press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Import ")
+    await page.goto(console.path("/imports/new"))
+    await page.get_by_label("Length").fill("99")
+    await page.get_by_label("File", exact=True).set_input_files(file)
+    await page.get_by_role("button", name="Upload").click()
+    await expect(page.locator("#length-error")).to_contain_text("6 to 64")
