@@ -7,14 +7,15 @@ the place among the texts, never a code.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import text
 
-from codegen import batches, keys, scheme
+from codegen import batches, foreign, keys, scheme
 from codegen.batches import Batch
-from codegen.issued import look_up
-from codegen.scheme import MalformedCode, Ring, VerifiedCode
+from codegen.issued import Issued, look_up
+from codegen.scheme import MalformedCode, ParsedCode, Ring, VerifiedCode
 from kernel.crypto import Vault
 from kernel.db import Tx
 from kernel.errors import InvalidInput, NotFound
@@ -32,27 +33,62 @@ async def ring_of(tx: Tx, vault: Vault, *, brand_id: int, key_ids: set[int]) -> 
     return Ring(await keys.read(tx, vault, rows.scalars()))
 
 
-async def verify(tx: Tx, vault: Vault, texts: Sequence[str], *, brand_id: int, field: str) -> list[VerifiedCode]:
-    """The brand's codes in these texts (codes or their URLs), in order.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A code of the brand and what was issued under it."""
+
+    code: VerifiedCode
+    issued: Issued
+
+
+async def _find(tx: Tx, vault: Vault, texts: Sequence[str], *, brand_id: int, field: str) -> list[_Found]:
+    """The brand's codes in these texts (codes or their URLs, or codes that others made and the brand imported).
 
     Raises:
-        InvalidInput: a text is no code, or none that this brand's keys made; or there are too many.
+        InvalidInput: a text is no code, none of this brand's, or was never issued; or there are too many.
     """
     if not 1 <= len(texts) <= CODES_MAX:
         raise InvalidInput(f"Name 1 to {CODES_MAX:,} codes, not {len(texts):,}.", field=field)
-    parsed = []
-    for place, each in enumerate(texts, 1):
-        try:
-            parsed.append(scheme.parse(each))
-        except MalformedCode as error:
-            raise InvalidInput(f"{_which(place, texts)} cannot be read: {error.message}", field=field) from None
-    ring = await ring_of(tx, vault, brand_id=brand_id, key_ids={each.key_id for each in parsed})
+    parsed = [_parse(each) for each in texts]
+    key_ids = {each.key_id for each in parsed if isinstance(each, ParsedCode)}
+    ring = await ring_of(tx, vault, brand_id=brand_id, key_ids=key_ids)
+    codes = [ring.verify(each) if isinstance(each, ParsedCode) else None for each in parsed]
+    listed = await _listed(tx, vault, [text for text, code in zip(texts, codes, strict=True) if code is None])
+    positions = {code.position for code in [*codes, *listed.values()] if code is not None}
+    issued = await look_up(tx, sorted(positions), listed={code.position for code in listed.values()})
     found = []
-    for place, code in enumerate(map(ring.verify, parsed), 1):
-        if code is None:
+    for place, (said, parse, own) in enumerate(zip(texts, parsed, codes, strict=True), 1):
+        code = own or listed.get(said)
+        known = None if code is None else issued.get(code.position)
+        if code is None and isinstance(parse, str):
+            raise InvalidInput(f"{_which(place, texts)} cannot be read: {parse}", field=field)
+        if code is None or known is None or known.brand_id != brand_id:
             raise InvalidInput(f"{_which(place, texts)} is no code of this brand.", field=field)
-        found.append(code)
+        if known.batch is None or known.line is None:
+            raise InvalidInput(f"{_which(place, texts)} was never issued.", field=field)
+        if known.canary is not None:
+            raise InvalidInput(
+                f"{_which(place, texts)} is on no line of batch {known.batch}: it must not be used.", field=field
+            )
+        found.append(_Found(code, known))
     return found
+
+
+def _parse(text_: str) -> ParsedCode | str:
+    try:
+        return scheme.parse(text_)
+    except MalformedCode as error:
+        return error.message
+
+
+async def _listed(tx: Tx, vault: Vault, texts: Sequence[str]) -> dict[str, VerifiedCode]:
+    """Codes that others made among texts that bear none of our signatures, by text."""
+    if not texts:
+        return {}
+    reader = await foreign.load_reader(tx, vault)
+    maybe = {each: read for each in texts if (read := reader.read(each)) is not None}
+    units = await foreign.look_up(tx, {each for read in maybe.values() for each in read.hashes})
+    return {each: code for each, read in maybe.items() if (code := read.found(units)) is not None}
 
 
 async def lines_of_codes(
@@ -64,27 +100,14 @@ async def lines_of_codes(
         InvalidInput: a text is no code of the brand, was never issued, or belongs to another batch than the others
             (than `batch`, where that is given).
     """
-    codes = await verify(tx, vault, texts, brand_id=brand_id, field=field)
-    issued = await look_up(tx, sorted({code.position for code in codes}))
-    lines: list[int] = []
-    name = None if batch is None else batch.name
-    for place, code in enumerate(codes, 1):
-        known = issued.get(code.position)
-        if known is None or known.batch is None or known.line is None:
-            raise InvalidInput(f"{_which(place, texts)} was never issued.", field=field)
-        if name is None:
-            name = known.batch
-        if known.batch != name:
-            raise InvalidInput(f"{_which(place, texts)} is of batch {known.batch}, not of batch {name}.", field=field)
-        lines.append(known.line)
-    assert name is not None
+    codes = await _find(tx, vault, texts, brand_id=brand_id, field=field)
+    name = batch.name if batch is not None else str(codes[0].issued.batch)
+    for place, each in enumerate(codes, 1):
+        if each.issued.batch != name:
+            of = each.issued.batch
+            raise InvalidInput(f"{_which(place, texts)} is of batch {of}, not of batch {name}.", field=field)
     found = batch or await batches.get(tx, name, brand_id=brand_id)
-    for place, line in enumerate(lines, 1):
-        if line > found.count:
-            raise InvalidInput(
-                f"{_which(place, texts)} is on no line of batch {name}: it must not be used.", field=field
-            )
-    return found, lines
+    return found, [each.issued.line for each in codes if each.issued.line is not None]
 
 
 async def units_of_codes(
@@ -95,17 +118,7 @@ async def units_of_codes(
     Raises:
         InvalidInput: a text is no code of the brand, or was never issued to be printed.
     """
-    codes = await verify(tx, vault, texts, brand_id=brand_id, field=field)
-    issued = await look_up(tx, sorted({code.position for code in codes}))
-    names = {known.batch for known in issued.values() if known.batch is not None}
-    by_name = {name: await batches.get(tx, name, brand_id=brand_id) for name in sorted(names)}
-    units = []
-    for place, code in enumerate(codes, 1):
-        known = issued.get(code.position)
-        if known is None or known.batch is None or known.line is None or known.line > by_name[known.batch].count:
-            raise InvalidInput(f"{_which(place, texts)} was never issued.", field=field)
-        units.append(code.unit_id)
-    return units
+    return [each.code.unit_id for each in await _find(tx, vault, texts, brand_id=brand_id, field=field)]
 
 
 async def batches_of_units(tx: Tx, units_text: str, *, brand_id: int) -> list[tuple[Batch, str]]:

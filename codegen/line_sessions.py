@@ -63,11 +63,13 @@ async def start(
     Raises:
         InvalidInput: no such direction; batches that cannot be paired (one, of two brands or products, with two codes
             a unit already).
-        Conflict: no package was written yet; or one of the batches is paired the other way round.
+        Conflict: no package was written yet, or others made the codes.
     """
     if direction not in DIRECTIONS:
         raise InvalidInput(f"The direction is one of {', '.join(DIRECTIONS)}, not {direction!r}.", field="direction")
     for each in (batch, inner):
+        if each is not None and each.origin != "own":
+            raise Conflict(f"The codes of batch {each.name} were made by others: a line captures our own codes only.")
         if each is not None and not each.written:
             raise Conflict(f"Batch {each.name} has no code package yet: nothing can have been printed.")
     if inner is not None:

@@ -124,6 +124,8 @@ async def open_run(
     printer = printer.strip()
     if not 1 <= len(printer) <= PRINTER_CHARS_MAX or not printer.isprintable():
         raise InvalidInput(f"A printer has a name of 1 to {PRINTER_CHARS_MAX} characters.", field="printer")
+    if batch.origin != "own":
+        raise Conflict(f"The codes of batch {batch.name} were made by others and imported: there are none to print.")
     if not batch.written:
         raise Conflict(f"Batch {batch.name} has no code package yet: nothing can be printed.")
     parts = sorted([(roll.first, roll.last, roll.number) for roll in rolls] + [(*run, None) for run in lines])

@@ -139,7 +139,7 @@ async def tell(tx: Tx, vault: Vault, *, brand_id: int, scan_id: UUID, at: dateti
         key_id=scan.unit_id >> 34,
         masked=MASK * scheme.SYMBOLS
         if issued is not None and issued.origin == "imported"
-        else await masked(tx, vault, brand_id=brand_id, position=position),
+        else await masked(tx, vault, brand_id=brand_id, position=_borne(scan, issued, position)),
         issued=issued,
         claim=mine,
         standing=next(others, None),
@@ -163,6 +163,12 @@ async def verify(tx: Tx, vault: Vault, *, brand_id: int, given: str) -> int | No
     sealer = await _sealer(tx, vault, brand_id, parsed.key_id)
     serial = None if sealer is None else sealer.open(parsed.symbols)
     return None if serial is None else parsed.key_id << scheme.SERIAL_BITS | serial
+
+
+def _borne(scan: ScanLine, issued: Issued | None, position: int) -> int:
+    """The position of the code that was scanned: of a unit whose codes are of two batches, the inner one's own."""
+    mate = None if issued is None or issued.paired else issued.mate_id
+    return position if mate is None or scan.side == "outer" else 2 * mate
 
 
 async def masked(tx: Tx, vault: Vault, *, brand_id: int, position: int) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from codegen import batches, gs1, lineset, order_states, ranges, rolls
+from codegen import batches, gs1, line_sessions, lineset, order_states, ranges, rolls, runs
 from codegen.batches import Batch
 from kernel.clock import now
 from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
 from scanapi.service import ScanService
 from tests.world import GTIN, World, regions
+from tests.yima.test_importing import confirm, drug, read
 from traceability import cartons, catalogue, selecting, shipments
 from traceability.ip import IpLocator
 from traceability.selecting import Wanted
@@ -101,6 +102,22 @@ async def test_another_brands_codes_cartons_and_orders_are_none(world: World) ->
         ):
             with pytest.raises((InvalidInput, NotFound)):
                 await selecting.choose(tx, world.opened.vault, wanted, brand_id=other.id)
+
+
+async def test_codes_that_others_made_are_named_like_our_own(world: World) -> None:
+    found = await confirm(world, await read(world, "\n".join(drug(n) for n in range(20)).encode()))
+    assert await choose(world, between=(drug(9), drug(4))) == [(found.name, ((5, 10),))]
+    assert await choose(world, codes=[drug(0)]) == [(found.name, ((1, 1),))]
+    with pytest.raises(InvalidInput, match=f"of batch {found.name}, not of batch {world.batch}"):
+        await choose(world, codes=[world.lines[0], drug(1)])
+    with pytest.raises(InvalidInput, match="no code of this brand"):
+        await choose(world, codes=[drug(20)])
+    async with world.opened.db.transaction() as tx:
+        batch = await batches.get(tx, found.name)
+        with pytest.raises(Conflict, match="none to print"):
+            await runs.open_run(tx, batch, printer="P", lines=((1, 1),), actor="test")
+        with pytest.raises(Conflict, match="made by others"):
+            await line_sessions.start(tx, batch, actor="test")
 
 
 async def test_a_carton_is_recalled_and_its_neighbours_are_not(world: World) -> None:
