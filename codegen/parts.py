@@ -50,7 +50,7 @@ class Part:
             "purpose": self._purpose, "rows": rows, "bytes": self.file.tell(), "sha256": self.digest.hexdigest(),
         }  # fmt: skip
         fresh = self._mark.with_suffix(".new")
-        with fresh.open("w") as file:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(mark, file)
             file.flush()
             os.fsync(file.fileno())

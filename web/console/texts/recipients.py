@@ -44,7 +44,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "leaks.none": ("没有泄漏线索", "No leak seen"),
     "leaks.none.lead": ("没有任何调机码被扫过。", "No set-up code was ever scanned."),
-    "leaks.scans": ("被扫 {n} 次，{codes} 个码", "{n} scans of {codes} codes"),
+    "leaks.scans": ("被扫 {n} 次，{codes} 个码", "Scans: {n}, codes: {codes}"),
     "leaks.between": ("{first} 至 {last}", "{first} to {last}"),
     "leaks.takers": ("谁取走过此码包", "Who took the package"),
     "leaks.sightings": ("在哪里被扫", "Where it surfaced"),
