@@ -16,8 +16,10 @@ from codegen.logos import Logo
 from codegen.symbols import SymbolFactory
 from kernel.errors import InvalidInput
 
-LABEL_DPI: Final = 600
-SHEET_DPI: Final = 300
+DPIS: Final = (600, 300, 203)
+"""The first at which it is not too large; a sheet never at 600."""
+PIXELS_MAX: Final = 20_000_000
+"""Larger than A3 at 300 dpi: what one request may take of the memory."""
 SHEET_SIDE_PX_MAX: Final = 1_200
 LABEL_SIDE_PX_MAX: Final = 1_600
 FACTS: Final[Mapping[str, str]] = {
@@ -29,7 +31,7 @@ FACTS: Final[Mapping[str, str]] = {
 def label_png(
     template: LabelTemplate, *, prefix: str, facts: Mapping[str, str], logo: Logo | None, font_path: Path | None = None
 ) -> bytes:
-    """One label, as a 600 dpi printer would print it, made smaller where it is large.
+    """One label, as a printer would print it, made smaller where it is large.
 
     Raises:
         InvalidInput: the template cannot be printed; the sentence says why.
@@ -48,16 +50,32 @@ def sheet_png(
     return _draw(template, prefix, facts, logo, font_path, sheet=True)
 
 
+def require_printable(
+    template: LabelTemplate, *, prefix: str, facts: Mapping[str, str], logo: Logo | None, font_path: Path | None = None
+) -> None:
+    """Find out whether labels of the template can be printed, whatever the paper's size.
+
+    Raises:
+        InvalidInput: a part does not fit, or no font has a line's characters.
+    """
+    _run(template, prefix, facts, logo, font_path).arrange()
+
+
+def _run(
+    template: LabelTemplate, prefix: str, facts: Mapping[str, str], logo: Logo | None, font_path: Path | None
+) -> LabelRun:
+    side = "" if template.parts == 2 else "OUTER"
+    return LabelRun(SymbolFactory(prefix, level=template.level), template, facts, logo, 1, side, font_path)
+
+
 def _draw(
     template: LabelTemplate, prefix: str, facts: Mapping[str, str], logo: Logo | None, font_path: Path | None, *,
     sheet: bool,
 ) -> bytes:  # fmt: skip
-    factory = SymbolFactory(prefix, level=template.level)
-    side = "" if template.parts == 2 else "OUTER"
-    run = LabelRun(factory, template, facts, logo, 1, side, font_path)
+    run = _run(template, prefix, facts, logo, font_path)
     paper, most = (template.page_mm, SHEET_SIDE_PX_MAX) if sheet else (template.label_mm, LABEL_SIDE_PX_MAX)
-    dpi = SHEET_DPI if sheet else LABEL_DPI
-    if paper[0] * paper[1] * (dpi / 25.4) ** 2 > rasters.PIXELS_MAX:
+    dpi = next((each for each in (DPIS if not sheet else DPIS[1:]) if _pixels(paper, each) <= PIXELS_MAX), None)
+    if dpi is None:
         raise InvalidInput(f"Paper of {paper[0]:g} x {paper[1]:g} mm is too large to be shown here; it can be printed.")
     raster = rasters.LabelRaster(run, dpi)
     count = template.labels if sheet else 1
@@ -68,3 +86,7 @@ def _draw(
     out = io.BytesIO()
     image.save(out, "PNG", optimize=False)
     return out.getvalue()
+
+
+def _pixels(paper: tuple[float, float], dpi: int) -> float:
+    return paper[0] * paper[1] * (dpi / 25.4) ** 2

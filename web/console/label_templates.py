@@ -71,7 +71,8 @@ async def save(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[by
     name, version = form.get("name"), designs.version_of(form)
     try:
         document = _document(form)
-        await _draw(desk, seat, labels.parse(name, document))  # what cannot be drawn is refused now, not on the line
+        # What cannot be printed is refused now, not on the line.
+        previews.require_printable(labels.parse(name, document), **await _facts(desk, seat))
         async with desk.means.db.transaction() as tx:
             await templates.save(
                 tx, brand_id=seat.brand.id, name=name, document=document, version=version, actor=seat.actor
@@ -88,7 +89,9 @@ async def preview(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response
     language = seat.visit.language
     try:
         template = labels.parse("preview", _document(form))
-        label, sheet = await _draw(desk, seat, template, sheet=True)
+        known = await _facts(desk, seat)
+        label = await asyncio.to_thread(previews.label_png, template, **known)
+        sheet = await asyncio.to_thread(previews.sheet_png, template, **known)
     except InvalidInput as error:
         return designs.refusal(desk, seat, error)
 
@@ -112,12 +115,8 @@ async def remove(desk: GivenDesk, seat: GivenSeat, form: GivenForm, name: FromPa
     return desk.redirect(seat.visit, seat.path("/templates"), flash="design.removed", name=name)
 
 
-async def _draw(desk: Desk, seat: Seat, template: LabelTemplate, *, sheet: bool = False) -> tuple[bytes, bytes]:
-    """Pictures of a label and, if wanted, of a sheet.
-
-    Raises:
-        InvalidInput: the template cannot be printed with this installation's symbols.
-    """
+async def _facts(desk: Desk, seat: Seat) -> dict[str, Any]:
+    """What a label of the brand says: a product of its own, its logo, this installation's address."""
     async with desk.means.db.transaction() as tx:
         products = await catalogue.list_products(tx, brand_id=seat.brand.id)
         stored = await brands.logo(tx, seat.brand.id)
@@ -125,13 +124,7 @@ async def _draw(desk: Desk, seat: Seat, template: LabelTemplate, *, sheet: bool 
     if products:
         facts |= {"product": products[0].name, "gtin": products[0].gtin}
     logo = None if stored is None else logos.read(stored.content)
-    prefix = links.short_prefix(desk.means.public_url)
-
-    def draw() -> tuple[bytes, bytes]:
-        label = previews.label_png(template, prefix=prefix, facts=facts, logo=logo)
-        return label, previews.sheet_png(template, prefix=prefix, facts=facts, logo=logo) if sheet else b""
-
-    return await asyncio.to_thread(draw)
+    return {"prefix": links.short_prefix(desk.means.public_url), "facts": facts, "logo": logo}
 
 
 def _document(form: Form) -> dict[str, Any]:
