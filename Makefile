@@ -48,7 +48,7 @@ check: setup-test ## Lint, types, layers
 	@scripts/tidy.sh
 
 bench: setup-test ## Measure codes, labels, scans and the heatmap beside their peers
-	@for area in codes labels scan heatmap; do echo "== $$area"; YIMA_ENV=dev .venv/bin/yima bench $$area || exit 1; done
+	@for area in codes labels readback scan heatmap; do echo "== $$area"; YIMA_ENV=dev .venv/bin/yima bench $$area || exit 1; done
 
 format: setup-test ## Format and fix what can be fixed
 	@$(PY) -m ruff check --quiet --fix . ; $(PY) -m ruff format --quiet .

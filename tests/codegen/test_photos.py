@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from benchmarks.degradations import label
@@ -187,6 +189,20 @@ def test_a_text_chunk_that_unpacks_without_end_is_damage() -> None:
     info.add_text("Comment", "x" * 80_000_000, zip=True)
     with pytest.raises(InvalidInput, match="damaged"):
         opened(packed("PNG", pnginfo=info))
+
+
+WHOLE = [packed(kind, Image.fromarray(GREY[:40, :40])) for kind in (*photos.FORMATS, "PDF")]
+
+
+@pytest.mark.filterwarnings("ignore")
+@given(st.sampled_from(WHOLE), st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 255)), min_size=1, max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_a_spoilt_file_is_read_or_refused_and_nothing_else(content: bytes, changes: list[tuple[int, int]]) -> None:
+    spoilt = bytearray(content)
+    for place, value in changes:
+        spoilt[place % len(spoilt)] = value
+    with contextlib.suppress(InvalidInput):
+        opened(bytes(spoilt), limits=replace(LIMITS, pixels_max=1_000_000, pages_max=5))
 
 
 # --- PDF ----------------------------------------------------------------------------------------------------

@@ -170,20 +170,19 @@ def test_two_pictures_of_one_code_close_to_each_other_are_not_mistaken_for_one()
 ])  # fmt: skip
 def test_what_cameras_and_presses_do_to_a_symbol_is_read_through(kind):
     random = np.random.default_rng(7)
-    for _ in range(3):
-        text, picture = label(random)
-        found = read_picture(np.ascontiguousarray(KINDS[kind](picture, random)), source=kind)
-        assert [symbol.text for symbol in found] == [text]
+    text, picture = label(random)
+    found = read_picture(np.ascontiguousarray(KINDS[kind](picture, random)), source=kind)
+    assert [symbol.text for symbol in found] == [text]
 
 
 def test_a_sheet_with_one_spoilt_symbol_loses_no_other(tmp_path):
-    codes = np.random.default_rng(1).choice(CROCKFORD, (20, 20))
+    codes = np.random.default_rng(1).choice(CROCKFORD, (9, 20))
     write_png(tmp_path / "a.png", codes=[codes], factory=FACTORY, module_px=6)
     with (tmp_path / "a.png").open("rb") as file:
         (sheet,) = photos.pages(file, "a.png")
     assert isinstance(sheet, photos.Page)
     whole = read_picture(sheet.grey, source="a")
-    assert len(whole) == 20
+    assert len(whole) == 9
     spoilt = sheet.grey.copy()
     left, top = (int(v) for v in whole[7].corners[0])
     spoilt[top : top + 150, left : left + 150] = 255 - spoilt[top : top + 150, left : left + 150] // 2

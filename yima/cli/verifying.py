@@ -42,7 +42,8 @@ def verify_codes(*, texts: tuple[str, ...], path: Path | None, out: Path | None,
 
     With --file a file of codes, URLs of either form, or pairs of them (outer,inner), mixed as they may be, is
     verified in bulk: one JSON object says how many there are, of which batches, in which states, and what is
-    bad. Exit code 1 if any is not valid, or is there twice.
+    bad. Codes that others made and that were imported are not looked up in bulk. Exit code 1 if any is not valid,
+    or is there twice.
     """
     del as_json  # it is always JSON
     if path is not None:

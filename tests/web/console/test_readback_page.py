@@ -91,9 +91,8 @@ async def test_somebody_elses_address_is_shown_as_text_and_never_as_a_link(conso
     assert not re.search(r'(href|src)="[^"]*EVIL', answer.text, re.IGNORECASE)
 
 
-@pytest.mark.parametrize("role", [Role.ANALYST, Role.AUDITOR, Role.MARKETER])
-async def test_whoever_may_not_switch_codes_sees_none(console: Console, role: Role):
-    client = await console.client(role)
+async def test_whoever_may_not_switch_codes_sees_none(console: Console):
+    client = await console.client(Role.ANALYST)
     lines = console.world.lines
     hidden = f"https://x.cn/?c={lines[6][-20:].lower()}"
     answer = await send(console, client, ("a.png", photo([lines[5], hidden])))
