@@ -35,7 +35,7 @@ COMMANDS = [
     "codes activate", "codes void", "codes freeze", "codes thaw", "codes recall", "codes expire",
     "codes verify", "codes rotate", "codes batches", "codes order", "codes orders",
     "codes package", "codes cancel", "codes close", "codes downloads", "codes leaks", "codes recipients add",
-    "codes recipients list", "codes recipients retire", "labels render",
+    "codes recipients list", "codes recipients retire", "labels render", "labels templates list", "codes layouts list",
     "labels readback", "members token", "draw list", "draw close", "draw proof", "draw verify", "ledger audit", "bench",
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 from uuid import UUID
 
@@ -42,10 +43,11 @@ async def order(desk: GivenDesk, seat: GivenSeat, form: GivenForm, name: FromPat
             template = await templates.find(tx, seat.brand.id, form.get("template"))
             product = await catalogue.product(tx, batch.gtin, brand_id=seat.brand.id)
             stored = await brands.logo(tx, seat.brand.id)
-            job = _job(desk, form, batch, template)
-            labeljobs.require_printable(
-                job, labeljobs.facts_of(job, product.name), None if stored is None else logos.read(stored.content)
-            )
+        job = _job(desk, form, batch, template)
+        logo = None if stored is None else logos.read(stored.content)
+        # Looks through fonts: not in the way of whoever scans meanwhile.
+        await asyncio.to_thread(labeljobs.require_printable, job, labeljobs.facts_of(job, product.name), logo)
+        async with desk.means.db.transaction() as tx:
             task_id = await labeljobs.request(tx, job, actor=seat.actor)
     except (InvalidInput, Conflict) as error:
         return await _page(desk, seat, name, form, error=error)

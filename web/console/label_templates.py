@@ -72,7 +72,8 @@ async def save(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[by
     try:
         document = _document(form)
         # What cannot be printed is refused now, not on the line.
-        previews.require_printable(labels.parse(name, document), **await _facts(desk, seat))
+        known = await _facts(desk, seat)
+        await asyncio.to_thread(previews.require_printable, labels.parse(name, document), **known)
         async with desk.means.db.transaction() as tx:
             await templates.save(
                 tx, brand_id=seat.brand.id, name=name, document=document, version=version, actor=seat.actor
