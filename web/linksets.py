@@ -19,10 +19,32 @@ ALL: Final = "all"
 """What older clients ask for instead of `linkset`; withdrawn from the standard, answered alike."""
 
 LINKSET_TYPE: Final = "application/linkset+json"
-JSON_TYPES: Final = (LINKSET_TYPE, "application/json", "application/ld+json")
+CONTEXT_TYPE: Final = "application/ld+json"
+JSON_TYPES: Final = (LINKSET_TYPE, "application/json", CONTEXT_TYPE)
+OWN: Final = "pip"
+"""The type of a product's page on this host, which stands in for links that it has not."""
+
+CONTEXT_PATH: Final = "/linkset-context.jsonld"
+CONTEXT: Final[dict[str, Any]] = {
+    "@context": {
+        "@version": 1.1,
+        "@vocab": "http://www.iana.org/assignments/relation/",
+        "linkset": "@graph",
+        "anchor": "@id",
+        "href": "@id",
+        "itemDescription": "http://purl.org/dc/terms/description",
+        "title": "http://purl.org/dc/terms/title",
+        "type": "http://purl.org/dc/terms/format",
+        "hreflang": "http://purl.org/dc/terms/language",
+        "context": None,
+    }
+}
+"""Makes a link set JSON-LD: its members as terms of Dublin Core, its relations as what they are."""
+
 HEADER_CHARS_MAX: Final = 4_000
 """Of the Link header; links that do not fit are left to the link set."""
 
+_CONTEXT_RELATION: Final = "http://www.w3.org/ns/json-ld#context"
 _ACCEPT_CHARS_MAX: Final = 1_000
 
 
@@ -92,14 +114,16 @@ def document(resolved: Resolved, anchor: str, page: str, language: Language) -> 
     """
     shown = resolved.shown
     name = shown.product if language == "zh" else shown.product_en
+    # The default is told by href and title alone; what else is known of it stands with its own type.
     context: dict[str, Any] = {"anchor": anchor, "itemDescription": name}
     for link in resolved.links:
         context.setdefault(VOCABULARY + link.terms.type, []).append(_target(link.terms, language))
     default = next((each for each in resolved.links if each.terms.is_default), None)
     if default is None:
-        context[VOCABULARY + DEFAULT] = [{"href": page, "title": name, "type": "text/html"}]
+        context[VOCABULARY + DEFAULT] = [{"href": page, "title": name}]
+        context[VOCABULARY + OWN] = [{"href": page, "title": name, "type": "text/html", "hreflang": ["zh", "en"]}]
         return {"linkset": [context]}
-    context[VOCABULARY + DEFAULT] = [_target(default.terms, language)]
+    context[VOCABULARY + DEFAULT] = [{"href": default.terms.href, "title": title_of(default.terms, language)}]
     same = [each for each in resolved.links if each.terms.type == default.terms.type]
     if len(same) > 1:
         context[VOCABULARY + DEFAULT_SET] = [_target(each.terms, language) for each in same]
@@ -107,18 +131,32 @@ def document(resolved: Resolved, anchor: str, page: str, language: Language) -> 
 
 
 def header(links: Sequence[ProductLink], anchor: str, language: Language) -> str:
-    """The Link header (RFC 8288): where the link set is, and as many links as fit."""
-    value = f'<{anchor}?linkType={LINKSET}>; rel="linkset"; type="{LINKSET_TYPE}"'
+    """The Link header (RFC 8288): where the link set is, and as many links as fit.
+
+    Each has a title in ASCII, for those who read no other, and one in the language where that is another.
+    """
+    value = linkset_header(anchor)
     for link in links:
         terms = link.terms
-        more = f', <{terms.href}>; rel="{VOCABULARY}{terms.type}"'
-        more += f"; title*=UTF-8''{quote(title_of(terms, language), safe='')}"
+        more = f', <{terms.href}>; rel="{VOCABULARY}{terms.type}"; title="{_plain_title(terms)}"'
+        if (title := title_of(terms, language)) != _plain_title(terms):
+            more += f"; title*=UTF-8''{quote(title, safe='')}"
         more += f'; hreflang="{terms.hreflang}"' if terms.hreflang else ""
         more += f'; type="{terms.media_type}"' if terms.media_type else ""
         if len(value) + len(more) > HEADER_CHARS_MAX:
             break
         value += more
     return value
+
+
+def linkset_header(anchor: str) -> str:
+    """What the Link header says of a link set alone."""
+    return f'<{anchor}?linkType={LINKSET}>; rel="linkset"; type="{LINKSET_TYPE}"; title="Link set"'
+
+
+def context_header(root: str) -> str:
+    """What the Link header says of the file that makes a link set JSON-LD."""
+    return f'<{root}{CONTEXT_PATH}>; rel="{_CONTEXT_RELATION}"; type="{CONTEXT_TYPE}"; title="JSON-LD context"'
 
 
 def forward(href: str, query: str) -> str:
@@ -138,6 +176,7 @@ def description(root: str) -> dict[str, Any]:
         "supportedPrimaryKeys": ["01"],
         "supportedLinkType": [{"namespace": VOCABULARY, "prefix": "gs1:"}],
         "linkTypeDefaultCanBeLinkset": False,
+        "jsonLdContextLocation": f"{root}{CONTEXT_PATH}",
     }
 
 
@@ -150,6 +189,12 @@ def _target(terms: Terms, language: Language) -> dict[str, Any]:
     if terms.context:
         target["context"] = [terms.context]
     return target
+
+
+def _plain_title(terms: Terms) -> str:
+    """A title for a quoted string of a header: English, or the type's where that has other characters."""
+    plain = terms.title_en or terms.type
+    return plain if plain.isascii() and plain.isprintable() and not set(plain) & set('"\\,') else terms.type
 
 
 def title_of(terms: Terms, language: Language) -> str:

@@ -21,7 +21,7 @@ from codegen import digital_link
 from codegen.digital_link import DigitalLink, InvalidLink
 from codegen.digital_link_compression import decompress
 from codegen.gs1_ais import primary_keys
-from traceability.link_types import DEFAULT, name_of
+from traceability.link_types import DEFAULT, DEFAULT_SET, name_of
 from traceability.product_links import Resolved, leads_back
 from web import linksets
 from web.desk import SECURITY_HEADERS, Desk
@@ -88,7 +88,7 @@ class Resolver:
     async def _answer_compressed(self, request: Request[Any, Any, Any], uri: str, link: DigitalLink) -> Response[bytes]:
         path, _, query = uri.removeprefix(self.root).partition("?")
         answer = await self._answer_link(request, link, path, query)
-        links = (f'<{uri}>; rel="owl:sameAs"', answer.headers.get("Link"))
+        links = (f'<{uri}>; rel="owl:sameAs"; title="Uncompressed URI"', answer.headers.get("Link"))
         answer.headers["Link"] = ", ".join(each for each in links if each)
         return answer
 
@@ -99,6 +99,8 @@ class Resolver:
         if not wish.link_type and not wish.linkset_type and link.path[-1].ai == "21":
             page = await self._landing(self._desk, visit, path, CORS)
             if page is not None:
+                if page.status_code == 200 and link.key.ai == "01":
+                    page.headers["Link"] = linksets.linkset_header(self._anchor(link.key.value))
                 return page
         resolved = await self._find(link)
         if resolved is None:
@@ -111,7 +113,7 @@ class Resolver:
         return await self._desk.ports.resolve(link.key.value) if link.key.ai == "01" else None
 
     def _answer(self, visit: Visit, wish: Wish, resolved: Resolved, query: str) -> Response[bytes]:
-        anchor = f"{self.root}/01/{resolved.shown.gtin}"
+        anchor = self._anchor(resolved.shown.gtin)
         headers = {
             **CORS,
             "Link": linksets.header(resolved.links, anchor, visit.language),
@@ -120,9 +122,14 @@ class Resolver:
         if media_type := wish.linkset_type:
             page = f"{self.root}{product_path(resolved)}"
             body = linksets.document(resolved, anchor, page, visit.language)
+            if media_type == linksets.CONTEXT_TYPE:
+                body = {"@context": f"{self.root}{linksets.CONTEXT_PATH}", **body}
+            else:
+                headers["Link"] += f", {linksets.context_header(self.root)}"
             return _json(body, 200, media_type, headers)
         chosen = linksets.choose(resolved, wish)
-        if chosen is None and wish.link_type and name_of(wish.link_type) != DEFAULT:
+        stand_ins = (DEFAULT,) if resolved.links else (DEFAULT, DEFAULT_SET, linksets.OWN)
+        if chosen is None and wish.link_type and name_of(wish.link_type) not in stand_ins:
             sentence = say("resolver.no_type", visit.language)
             why = "The product has no link of the type asked for."
             return self._refuse(visit, wish, 404, why, sentence, "link_type")
@@ -133,6 +140,9 @@ class Resolver:
         return Response(
             b"", status_code=307, media_type="text/html", headers=SECURITY_HEADERS | headers | {"Location": location}
         )
+
+    def _anchor(self, gtin: str) -> str:
+        return f"{self.root}/01/{gtin}"
 
     def _is_circle(self, href: str, visit: Visit) -> bool:
         """Whether a link leads back to this resolver, under whatever name it was asked."""
@@ -172,7 +182,14 @@ def handlers(resolver: Resolver) -> list[HTTPRouteHandler]:
             return _may_ask()
         return _json(linksets.description(resolver.root), 200, "application/json", CORS)
 
-    return [resolve, resolve_compressed, describe]
+    @route(linksets.CONTEXT_PATH, http_method=METHODS)
+    async def explain(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """The JSON-LD context of the link sets."""
+        if request.method == HttpMethod.OPTIONS:
+            return _may_ask()
+        return _json(linksets.CONTEXT, 200, linksets.CONTEXT_TYPE, CORS)
+
+    return [resolve, resolve_compressed, describe, explain]
 
 
 def product_path(resolved: Resolved) -> str:

@@ -6,6 +6,7 @@ company prefix).
 """
 
 import json
+import re
 import string
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -96,7 +97,9 @@ LOT = bits_of_ai("10") + bits_of_text("L/7")
 def test_a_compressed_link_is_answered_as_its_uncompressed_form_which_it_names(client: httpx.Client):
     answer = get(client, f"/{COMPRESSED}?x=1")
     assert (answer.status_code, answer.headers["location"]) == (307, "https://brand.example/zh?a=1&x=1#top")
-    assert answer.headers["link"].startswith(f'<{ANCHOR}?x=1>; rel="owl:sameAs", <{ANCHOR}?linkType=linkset>')
+    assert answer.headers["link"].startswith(
+        f'<{ANCHOR}?x=1>; rel="owl:sameAs"; title="Uncompressed URI", <{ANCHOR}?linkType=linkset>'
+    )
     assert answer.headers["access-control-allow-origin"] == "*"
     (context,) = get(client, f"/{COMPRESSED}?linkType=linkset").json()["linkset"]
     assert context["anchor"] == ANCHOR
@@ -115,13 +118,13 @@ def test_a_compressed_link_to_a_code_of_ours_shows_its_page(client: httpx.Client
     page = get(client, f"/{path}", Accept="text/html")
     assert page.status_code == 200
     assert "首次扫描" in page.text
-    assert page.headers["link"] == f'<{ANCHOR}/21/{FIRST}>; rel="owl:sameAs"'
+    assert page.headers["link"].startswith(f'<{ANCHOR}/21/{FIRST}>; rel="owl:sameAs"')
 
 
 def test_a_compressed_link_to_what_we_do_not_know_is_a_404_and_so_is_any_other_word(client: httpx.Client):
     unknown = get(client, "/AQnYUc1gmg")
     assert unknown.status_code == 404
-    assert unknown.headers["link"] == '<https://t.yima.cn/01/05412345000013>; rel="owl:sameAs"'
+    assert unknown.headers["link"].startswith('<https://t.yima.cn/01/05412345000013>; rel="owl:sameAs"')
     for word in ("wp-login_php", "administrator", "%00", "x" * 3000, f"{COMPRESSED[:-1]}_", "01_"):
         page = get(client, f"/{word}", Accept="text/html")
         assert page.status_code == 404
@@ -216,9 +219,15 @@ def test_a_product_leads_to_its_default_link(client: httpx.Client):
     assert (answer.status_code, answer.headers["location"]) == (307, "https://brand.example/zh?a=1#top")
     assert answer.headers["referrer-policy"] == "no-referrer"
     link = answer.headers["link"]
-    assert link.startswith(f'<{ANCHOR}?linkType=linkset>; rel="linkset"; type="application/linkset+json"')
+    assert link.startswith(f'<{ANCHOR}?linkType=linkset>; rel="linkset"; type="application/linkset+json"; title="')
     for terms in LINKS:
-        assert f'<{terms.href}>; rel="{VOC}{terms.type}"; title*=' in link
+        title = "pip" if "," in terms.title_en else terms.title_en
+        assert f'<{terms.href}>; rel="{VOC}{terms.type}"; title="{title}"' in link
+    # As the standard's own test suite reads it.
+    for each in link.split(","):
+        assert re.search('<https://[^>]+>.*rel="[^"]+".*title="[^"]+"', each), each
+    assert "title*=UTF-8''%E8%AF%81%E4%B9%A6" in link
+    assert "title*" not in get(client, f"/01/{GTIN}/10/A", Accept_Language="en").headers["link"].partition("cert>")[2]
 
 
 @pytest.mark.parametrize(
@@ -240,8 +249,12 @@ def test_a_product_without_links_leads_to_its_own_page(client: httpx.Client):
     assert "Jinjiang Tequ" in get(client, f"/products/{BARE}", Accept_Language="en").text
     found = get(client, f"/01/{BARE}?linkType=linkset").json()["linkset"][0]
     assert found[f"{VOC}defaultLink"][0]["href"] == f"https://t.yima.cn/products/{BARE}"
-    assert get(client, f"/01/{BARE}?linkType=gs1:pip").status_code == 404
-    assert get(client, f"/01/{BARE}?linkType=gs1:defaultLink").status_code == 307
+    # A default has a type that tells of it, too.
+    assert found[f"{VOC}pip"][0]["href"] == f"https://t.yima.cn/products/{BARE}"
+    for name in ("pip", "defaultLink", "defaultLinkMulti"):
+        asked = get(client, f"/01/{BARE}?linkType=gs1:{name}")
+        assert (asked.status_code, asked.headers["location"]) == (307, f"/products/{BARE}?linkType=gs1:{name}")
+    assert get(client, f"/01/{BARE}?linkType=gs1:faqs").status_code == 404
 
 
 def test_a_products_page_tells_its_links(client: httpx.Client):
@@ -391,9 +404,25 @@ def test_a_link_set_tells_everything_of_each_link(client: httpx.Client):
     assert context[f"{VOC}pip"][0] == {
         "href": "https://brand.example/zh?a=1#top", "title": "商品", "type": "text/html", "hreflang": ["zh"],
     }  # fmt: skip
+    assert context[f"{VOC}defaultLink"] == [{"href": "https://brand.example/zh?a=1#top", "title": "商品"}]
     assert [each["href"] for each in context[f"{VOC}defaultLinkMulti"]] == [each.href for each in LINKS[:3]]
     assert context[f"{VOC}certificationInfo"] == [{"href": "https://brand.example/cert", "title": "Certificate"}]
     assert context[f"{VOC}hasRetailers"][1]["context"] == ["SG"]
+
+
+def test_a_link_set_is_json_ld_by_the_context_it_names(client: httpx.Client):
+    where = "https://t.yima.cn/linkset-context.jsonld"
+    plain = get(client, f"/01/{GTIN}?linkType=linkset")
+    assert f'<{where}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"' in plain.headers["link"]
+    assert "@context" not in plain.json()
+    linked = get(client, f"/01/{GTIN}?linkType=linkset", Accept="application/ld+json")
+    assert linked.json()["@context"] == where
+    assert linked.json()["linkset"] == plain.json()["linkset"]
+    context = client.get("/linkset-context.jsonld")
+    assert context.headers["content-type"].partition(";")[0] == "application/ld+json"
+    assert context.headers["access-control-allow-origin"] == "*"
+    assert set(plain.json()["linkset"][0][f"{VOC}pip"][0]) <= set(context.json()["@context"])
+    assert client.get("/.well-known/gs1resolver").json()["jsonLdContextLocation"] == where
 
 
 # 18: the description file
@@ -423,6 +452,7 @@ def test_a_code_of_ours_shows_its_page_at_its_own_address(client: httpx.Client, 
         page = get(client, path, Accept="text/html")
         assert page.status_code == 200
         assert "首次扫描" in page.text
+        assert page.headers["link"].startswith(f'<{ANCHOR}?linkType=linkset>; rel="linkset"')
     asked = [text.removeprefix("https://").partition("/")[2] for text, _, _ in site.ports.looks]
     assert asked[1] == f"01/{GTIN}/10/LOT%2F7/21/{FIRST}"
     assert f'href="/01/{GTIN}/10/LOT%2F7/21/{FIRST}?lang=en"' in get(client, f"/01/{GTIN}/10/LOT%2F7/21/{FIRST}").text
