@@ -38,7 +38,7 @@ up: setup ## Serve: web, worker and beat, until Ctrl-C (development)
 	@YIMA_ENV=dev .venv/bin/yima up
 
 test: setup-test ## Run all tests; they start and stop every service they need
-	@$(PY) -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder
+	@$(PY) -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 check: setup-test ## Lint, types, layers
 	@$(PY) -m ruff format --check --quiet . || { echo "Not formatted: make format"; exit 1; }

@@ -25,24 +25,19 @@ hypothesis.settings.load_profile("yima")
 _numbers = itertools.count(1)
 
 # In a run in several processes the long ones start first: started last, they would leave all others idle.
-_LONG_FIRST = ("tests/production/", "tests/yima/", "tests/web/", "tests/kernel/test_postgres", "tests/staff/")
+_LONG_FIRST = (
+    "tests/yima/test_processes", "tests/production/test_services", "tests/web/console/test_heatmap_browser",
+    "tests/yima/test_cli", "tests/yima/test_demo", "tests/web/console/test_scans", "tests/yima/test_brokers",
+    "tests/kernel/test_postgres", "tests/yima/", "tests/production/", "tests/web/", "tests/staff/",
+)  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """For a run in several processes: what shares a set-up stays together, and the long ones come first."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        if _shares(item):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: next((n for n, at in enumerate(_LONG_FIRST) if item.nodeid.startswith(at)), 99))
-
-
-def _shares(item: pytest.Item) -> bool:
-    """Whether the test stands on something that is made once for its module."""
-    found = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
-    return any(each[-1].scope in ("class", "module", "package") for each in found.values())
+    """Where a run in several processes shall begin; a file's tests stay together, in their order."""
+    if hasattr(config, "workerinput"):
+        last = len(_LONG_FIRST)
+        items.sort(key=lambda item: next((n for n, at in enumerate(_LONG_FIRST) if item.nodeid.startswith(at)), last))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-
-def _port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+from tests.yima.conftest import free_port
 
 
 def _yima(home: Path, *arguments: str) -> Any:
@@ -30,7 +25,7 @@ def _play(home: Path, port: int) -> Any:
 
 
 def test_the_story_adds_up_goes_on_on_the_same_home_and_repeats_with_its_seed(tmp_path: Path) -> None:
-    port = _port()
+    port = free_port()
     first = _play(tmp_path / "one", port)
     audited = _yima(tmp_path / "one", "ledger", "audit", "--json")
     assert audited["ok"]
