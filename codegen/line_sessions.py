@@ -60,6 +60,8 @@ async def start(
 ) -> Session:
     """Open a session on a batch, or on the batches whose outer and inner codes are to be paired.
 
+    A station that asks again before it captured anything gets the session that it has.
+
     Raises:
         InvalidInput: no such direction; batches that cannot be paired (one, of two brands or products, with two codes
             a unit already).
@@ -74,6 +76,9 @@ async def start(
             raise Conflict(f"Batch {each.name} has no code package yet: nothing can have been printed.")
     if inner is not None:
         _judge_pair(batch, inner)
+    known = None if station_id is None else await _unused(tx, batch, inner, direction, station_id)
+    if known is not None:
+        return await get(tx, known, brand_id=batch.brand_id)
     name = ids.public_id(10)
     row = await tx.execute(
         text("""
@@ -96,6 +101,23 @@ async def start(
             after={"outer": batch.name, "inner": inner.name},
         )  # fmt: skip
     return await get(tx, name, brand_id=batch.brand_id)
+
+
+async def _unused(tx: Tx, batch: Batch, inner: Batch | None, direction: str, station_id: int) -> str | None:
+    row = await tx.execute(
+        text("""
+            SELECT name FROM line_session
+            WHERE batch_id = :batch AND station_id = :station AND direction = :direction AND state = 'open'
+                AND next_sequence = 1 AND inner_batch_id IS NOT DISTINCT FROM CAST(:inner AS bigint)
+            ORDER BY id DESC LIMIT 1"""),
+        {
+            "batch": batch.id,
+            "station": station_id,
+            "direction": direction,
+            "inner": None if inner is None else inner.id,
+        },
+    )
+    return row.scalar_one_or_none()
 
 
 def _judge_pair(outer: Batch, inner: Batch) -> None:

@@ -174,7 +174,7 @@ class SessionController(Controller):
 
     @post("/", status_code=201, summary="Open a session on a batch")
     async def start(self, request: Asked, data: JSONBody[SessionIn], deps: Given) -> dict[str, Any]:
-        """One camera or hand scanner at one batch, or at two that are paired."""
+        """One station at one batch, or at two that are paired. Asked again before it was used, it is the same."""
         async with _at_station(request, deps) as (tx, station):
             batch = await batches.get(tx, data.batch, brand_id=station.brand_id)
             inner = None

@@ -172,3 +172,18 @@ async def test_a_rolls_label_is_read_back_as_that_roll(world: World, tmp_path: P
         assert [await rolls.named(tx, text, batch=None, brand_id=batch.brand_id) for text in read] == cut
     with pytest.raises(InvalidInput, match="1 to 100,000"):
         roll_labels.write(file, batch=batch, product="茶", rolls=[], of=3)
+
+
+async def test_entries_made_at_once_keep_the_balance(world: World) -> None:
+    batch = await fresh(world)
+    run = await start(world, batch, 1)
+    wanted = [("good", ((1, 20),)), ("waste", ((15, 25),)), ("returned", ((21, 40),)), ("missing", ((1, 40),))] * 2
+    await asyncio.gather(*(enter(world, run, kind, lines) for kind, lines in wanted), return_exceptions=True)
+    await asyncio.gather(*(count(world, run, "waste", 15) for _ in range(4)), return_exceptions=True)
+    async with world.opened.db.transaction() as tx:
+        [part] = (await runs.get(tx, run.name)).parts
+        entries = await printed.list_of(tx, run, limit=100)
+    assert part.off >= 0
+    known = [line for kind in runs.KINDS for first, last in part.known[kind] for line in range(first, last + 1)]
+    assert len(known) == len(set(known)), "no line has two ends"
+    assert sum(entry.count for entry in entries) == part.issued - part.off

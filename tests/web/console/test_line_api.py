@@ -35,12 +35,14 @@ async def test_a_camera_opens_a_session_captures_and_goes_on_after_a_restart(con
     client = await station(console, may_switch=False)
     batch, lines = await console.world.issue(20)
     name = (await ask(client, "/sessions", 201, batch=batch))["session"]
+    assert (await ask(client, "/sessions", 201, batch=batch))["session"] == name, "asked twice, it is one"
     body = {"sequence": 1, "codes": [lines[0], lines[0], lines[3], "junk"]}
     first = await ask(client, f"/sessions/{name}/captures", **body)
     assert first["answers"] == [
         {"verdict": "good", "line": 1}, {"verdict": "repeat", "line": 1},
         {"verdict": "good", "line": 4, "remark": "gap", "gap": 2}, {"verdict": "malformed"},
     ]  # fmt: skip
+    assert (await ask(client, "/sessions", 201, batch=batch))["session"] != name
     again = await station(console, may_switch=False)
     assert (await again.get(f"{BASE}/sessions/{name}")).json()["next_sequence"] == 2
     assert await ask(again, f"/sessions/{name}/captures", **body) == first
