@@ -158,7 +158,7 @@ def write(
     """
     if path.is_dir() or (path.exists() and not path.is_file()):
         raise InvalidInput(f"{path} is no regular file.", path=str(path))
-    with parts.resuming(path, content.purpose) as part:
+    with parts.resuming(path, content.purpose, on_read=on_progress) as part:
         rows = part.rows
         for run in pieces(content.spans, skip=rows, rows_max=checkpoint_rows):
             write_run(part.file, content, run, part.digest, rows, on_progress)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,9 @@ class Part:
 
 
 @contextmanager
-def resuming(path: Path, purpose: str, *, wait_s: float = LOCK_WAIT_S) -> Iterator[Part]:
+def resuming(
+    path: Path, purpose: str, *, wait_s: float = LOCK_WAIT_S, on_read: Callable[[int], None] | None = None
+) -> Iterator[Part]:
     """A file to write that takes the name `path` when the block ends well; a kill leaves a part to go on with.
 
     An error that is told to a person removes the part, and so does a full disk, which would stay full otherwise; any
@@ -69,6 +71,8 @@ def resuming(path: Path, purpose: str, *, wait_s: float = LOCK_WAIT_S) -> Iterat
         path: The final name.
         purpose: What the content is made of: a part with another purpose is begun anew.
         wait_s: So long another writer of the same file is waited for.
+        on_read: Called with the number of rows while what is there is read again, which takes a while for a large
+            file; what it raises ends the reading.
 
     Raises:
         InvalidInput: the place cannot be written, or the disk is full.
@@ -80,7 +84,7 @@ def resuming(path: Path, purpose: str, *, wait_s: float = LOCK_WAIT_S) -> Iterat
     except OSError as error:
         raise _unwritable(path, error) from error
     try:  # whatever happens to the part happens under its lock
-        yield _resume(file, purpose, mark)
+        yield _resume(file, purpose, mark, on_read)
         file.flush()
         os.fsync(file.fileno())
         part.replace(path)
@@ -136,32 +140,40 @@ def _is_at(descriptor: int, part: Path) -> bool:
         return False
 
 
-def _resume(file: BinaryIO, purpose: str, mark: Path) -> Part:
+def _resume(file: BinaryIO, purpose: str, mark: Path, on_read: Callable[[int], None] | None) -> Part:
     """Go on behind the last checkpoint, if what is there is what the mark says; else begin anew."""
-    digest, rows, size = hashlib.sha256(), 0, 0
-    try:
-        kept = json.loads(mark.read_text())
-        if kept["purpose"] == purpose:
-            digest = _hash(file, int(kept["bytes"]))
-            if digest.hexdigest() == kept["sha256"]:
-                rows, size = int(kept["rows"]), int(kept["bytes"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # none, or torn
-        rows = size = 0
-    if not rows:
-        digest = hashlib.sha256()
+    rows, size, sha256 = _read_mark(mark, purpose)
+    digest = hashlib.sha256()
+    for read in _hash_into(digest, file, size):
+        if on_read is not None:
+            on_read(rows * read // size)
+    if not rows or digest.hexdigest() != sha256:
+        rows, size, digest = 0, 0, hashlib.sha256()
         mark.unlink(missing_ok=True)
     file.truncate(size)
     file.seek(size)
     return Part(file, digest, rows, purpose, mark)
 
 
-def _hash(file: BinaryIO, size: int) -> hashlib._Hash:
-    digest = hashlib.sha256()
+def _read_mark(mark: Path, purpose: str) -> tuple[int, int, str]:
+    """Rows, bytes and SHA-256 of what is whole; nothing where there is no mark, a torn one, or one of other content."""
+    try:
+        kept = json.loads(mark.read_text())
+        if kept["purpose"] == purpose:
+            return int(kept["rows"]), int(kept["bytes"]), str(kept["sha256"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return 0, 0, ""
+    return 0, 0, ""
+
+
+def _hash_into(digest: hashlib._Hash, file: BinaryIO, size: int) -> Iterator[int]:
+    """Hash the beginning of a file, telling after each block how many bytes are read."""
+    read = 0
     file.seek(0)
-    while size and (block := file.read(min(_READ_BYTES, size))):
+    while read < size and (block := file.read(min(_READ_BYTES, size - read))):
         digest.update(block)
-        size -= len(block)
-    return digest
+        read += len(block)
+        yield read
 
 
 def _sync_folder(folder: Path) -> None:

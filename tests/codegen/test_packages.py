@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyrage import x25519
 
-from codegen import archives, packages, parts, passphrases
+from codegen import archives, datafiles, packages, parts, passphrases
 from codegen.batches import Batch
 from codegen.columns import Column, DataLayout
 from codegen.packages import SETUP_LINES, Content
@@ -61,7 +61,22 @@ packages.write(Path(sys.argv[1]), content(COUNT), on_progress=tell, checkpoint_r
 """
 
 
-def test_a_writer_killed_in_the_middle_is_followed_to_the_identical_file(tmp_path: Path) -> None:
+def made_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rows that are made from now on, by run."""
+    made: list[int] = []
+    real = datafiles.write
+
+    def write(*given: Any, **more: Any) -> str:
+        made.append(sum(last - first + 1 for first, last in given[4]))
+        return real(*given, **more)
+
+    monkeypatch.setattr(datafiles, "write", write)
+    return made
+
+
+def test_a_writer_killed_in_the_middle_is_followed_to_the_identical_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = packages.write(tmp_path / "whole.txt", content(COUNT))
     path = tmp_path / "codes.txt"
     code = WRITER.format(here=str(Path(__file__).parent))
@@ -75,8 +90,11 @@ def test_a_writer_killed_in_the_middle_is_followed_to_the_identical_file(tmp_pat
     mark = json.loads(parts.names(path)[1].read_text())
     assert STEP <= mark["rows"] < COUNT
     seen: list[int] = []
+    made = made_rows(monkeypatch)
     manifest = packages.write(path, content(COUNT), on_progress=seen.append, checkpoint_rows=STEP)
-    assert seen[0] > mark["rows"], "what was whole was made again"
+    assert sum(made) == COUNT - mark["rows"], "what was whole was made again"
+    assert seen == sorted(seen), "progress goes on while what is there is read"
+    assert seen[0] < mark["rows"]
     assert manifest.sha256 == whole.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     lines = path.read_bytes().split()
     assert len(set(lines)) == len(lines) == COUNT
@@ -99,7 +117,9 @@ def leave_part(path: Path, made_of: Content, rows: int) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["part", "mark", "shorter", "other"])
-def test_a_part_that_is_not_what_its_mark_says_is_begun_anew(tmp_path: Path, spoil: str) -> None:
+def test_a_part_that_is_not_what_its_mark_says_is_begun_anew(
+    tmp_path: Path, spoil: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "codes.txt"
     leave_part(path, content(50_000, layout=NUMBERED), 20_000)
     part, mark = parts.names(path)
@@ -114,9 +134,9 @@ def test_a_part_that_is_not_what_its_mark_says_is_begun_anew(tmp_path: Path, spo
         os.truncate(part, 10)
     else:
         made_of = content(50_000, layout=NUMBERED, last=40_000)
-    seen: list[int] = []
-    again = packages.write(path, made_of, on_progress=seen.append)
-    assert seen[0] < 20_000
+    made = made_rows(monkeypatch)
+    again = packages.write(path, made_of)
+    assert made == [made_of.rows]
     assert again.sha256 == packages.write(tmp_path / "whole", made_of).sha256
 
 

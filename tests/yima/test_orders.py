@@ -16,7 +16,7 @@ import pytest
 from pyrage import x25519
 from sqlalchemy import text
 
-from codegen import batches, downloads, orders, packages, packaging, ranges, recipients
+from codegen import batches, downloads, orders, packages, packaging, parts, ranges, recipients
 from codegen.batches import Batch
 from codegen.issued import look_up
 from codegen.packages import SETUP_HEAD, SETUP_LINES
@@ -281,6 +281,37 @@ async def test_a_failure_is_kept_with_its_reason_and_tried_again(world: World) -
     async with world.opened.db.transaction() as tx:
         done = await batches.by_id(tx, batch.id)
     assert (done.state, done.error) == ("ready", None)
+
+
+async def test_a_package_that_an_earlier_version_asked_for_is_written(world: World) -> None:
+    batch = await order(world)
+    async with world.opened.db.transaction() as tx:
+        task_id = await tasks.submit(tx, "write_package", {"batch": batch.name}, brand_id=batch.brand_id)
+        await tx.execute(
+            text("UPDATE batch SET package_task = :task WHERE id = :id"), {"task": task_id, "id": batch.id}
+        )
+    assert await worker.run_here(world.opened, task_id) == "done"
+    async with world.opened.db.transaction() as tx:
+        package = await packaging.get(tx, batch, batch.name)
+    assert (package.name, package.state, package.setup) == (batch.name, "ready", None)
+    assert len(path_of(world, package).read_text().split()) == 100
+    assert packages.handed_out_as(path_of(world, package)) == f"{batch.name}.txt"
+
+
+async def test_a_worker_that_finds_the_file_held_comes_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = await order(world)
+    package, task_id = await ask(world, batch)
+    assert task_id is not None
+    path = path_of(world, package)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with parts.resuming(path, "held"):
+        real = parts.resuming
+        monkeypatch.setattr(parts, "resuming", lambda *given, **more: real(*given, **{**more, "wait_s": 0.0}))
+        assert await worker.run_here(world.opened, task_id) == "retry"
+    assert (await again(world, package)).under_way
+    async with world.opened.db.transaction() as tx:
+        await tx.execute(text("UPDATE task SET due_at = now() WHERE id = :id"), {"id": task_id})
+    assert await worker.run_here(world.opened, task_id) == "done"
 
 
 async def test_a_recipients_package_is_encrypted_and_traced(world: World) -> None:
