@@ -369,3 +369,37 @@ def test_assets_may_be_kept_for_good_and_are_the_same_uncompressed(site: Site):
             assert plain.content == packed.content
             assert packed.headers["cache-control"] == "public, max-age=31536000, immutable"
             assert packed.headers["vary"] == "Accept-Encoding"
+
+
+async def test_a_typed_code_is_grouped_in_fours_and_a_pasted_address_is_left_alone(
+    chromium: Browser, site: Site
+) -> None:
+    context = await chromium.new_context(base_url=site.url, locale="en-GB")
+    try:
+        page = await context.new_page()
+        await page.goto("/")
+        field = page.locator("input#code")
+        await field.press_sequentially("7q0zab12cd34ef56gh78")
+        await expect(field).to_have_value("7q0z ab12 cd34 ef56 gh78")
+        for _ in range(4):
+            await field.press("Backspace")
+        await expect(field).to_have_value("7q0z ab12 cd34 ef56")
+        # deleting the space before a group deletes the symbol before it; typing in the middle keeps its place
+        await field.evaluate("field => field.setSelectionRange(5, 5)")
+        await field.press("Backspace")
+        await expect(field).to_have_value("7q0a b12c d34e f56")
+        await field.press("Z")
+        await expect(field).to_have_value("7q0Z ab12 cd34 ef56")
+        assert await field.evaluate("field => field.selectionStart") == 4
+        for pasted, shown in (
+            ("7Q0Z-AB12-CD34-EF56-GH78", "7Q0Z AB12 CD34 EF56 GH78"),
+            ("７Ｑ０Ｚ\u00a0ＡＢ１２", "7Q0Z AB12"),
+            ("https://old.example/t?c=AbCdEf12", "https://old.example/t?c=AbCdEf12"),
+        ):
+            await field.fill(pasted)
+            await expect(field).to_have_value(shown)
+        assert await field.get_attribute("autocorrect") == "off"
+        await page.get_by_role("button", name="Look up").click()
+        await page.wait_for_url("**/F/*")
+    finally:
+        await context.close()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
 from codegen import imports, rowfiles
+from codegen.scheme import CodeKey, Sealer
 from staff.access import Role
 from tests.web.console.conftest import Client, Console
 from tests.web.console.eyes import serious_problems
 from tests.world import GTIN
 from traceability.scans import Outcome
+from web import older
 from yima import importing, worker
 
 _numbers = iter(range(10**12, 2 * 10**12, 1_000))
@@ -154,6 +159,64 @@ async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(
     assert answer.status_code == 303
 
 
+async def test_an_older_platforms_address_leads_to_its_page_here(console: Console) -> None:
+    client = await console.client(Role.FACTORY)
+    content = b"https://old.example/t?c=AbCdEf12\nAbCdEf13\n"
+    name = await judged(
+        console, client, content, template="https://old.example/t?c={code}", alphabet="base62", length="8"
+    )
+    await client.post(console.path(f"/imports/{name}/confirm"))
+    await work(console, name)
+    await console.world.activate(name)
+    visitor = await console.visitor()
+    old = {"Host": "old.example"}
+    async with asyncio.timeout(30):  # the server looks each second for what went live
+        while (page := await visitor.get("/t?c=AbCdEf12", headers=old)).status_code == 404:
+            await asyncio.sleep(0.2)
+    assert "<dd>Cloud Tea</dd>" in page.text
+    assert "https://old.example/t?c=AbCdEf12" in page.text
+    packed = older.path_of("https://old.example/t?c=AbCdEf12")
+    assert f"{packed}?lang=zh" in page.text
+    # under our own name too, and from the field on the first page
+    assert (await visitor.get(packed)).status_code == 200
+    token = re.search(r'name="form_token" value="([0-9a-f]{32})"', page.text)
+    assert token is not None
+    found = await visitor.post("/code", data={"code": "https://old.example/t?c=AbCdEf12", "form_token": token[1]})
+    assert (found.status_code, found.headers["location"]) == (303, packed)
+    unknown = await visitor.get("/t?c=AbCdEf99", headers=old)
+    assert (unknown.status_code, "We did not issue" in unknown.text or "did not issue" in unknown.text) == (200, True)
+    for path in ("/t?c=short", "/u?c=AbCdEf12", "/F/%00", "/F/" + "A" * 3_000, "/F/_w"):
+        assert (await visitor.get(path, headers=old)).status_code == 404, path
+    assert (await visitor.get("/t?c=AbCdEf12")).status_code == 404
+    # what is ours stays ours on that host
+    assert "Look up the code" in (await visitor.get("/", headers=old)).text
+    assert (await visitor.get("/health", headers=old)).text == "ok"
+
+
+async def test_who_tries_many_forged_codes_is_told_kindly_to_wait(console: Console) -> None:
+    visitor = await console.visitor()
+    forger = Sealer(CodeKey(5, b"x" * 32))
+    for serial in range(200):
+        page = await visitor.get(f"/Q/{forger.seal(serial)}", headers={"Accept-Language": "en"})
+        if page.status_code != 200:
+            break
+    assert page.status_code == 429
+    assert int(page.headers["retry-after"]) >= 1
+    assert "Many codes were tried from here" in page.text
+    page = await visitor.get(f"/Q/{forger.seal(0)}", headers={"Accept-Language": "zh"})
+    assert "请歇一会儿" in page.text
+    answer = await visitor.post(
+        "/api/v1/scans",
+        json={"scan_id": str(uuid4()), "code": forger.seal(0), "device_id": visitor.cookies["yima_device"]},
+    )
+    assert answer.status_code == 429
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "too_many_codes"
+    assert int(answer.headers["retry-after"]) == answer.json()["retry_after_s"]
+    good = console.world.lines[-1].rsplit("/", 1)[1]
+    assert (await visitor.get(f"/Q/{good}")).status_code == 200
+
+
 async def test_people_who_may_only_look_see_no_buttons(console: Console) -> None:
     name = await judged(console, await console.client(Role.FACTORY), drug(next(_numbers)).encode())
     client = await console.client(Role.ANALYST)
@@ -183,9 +246,9 @@ async def test_the_pages_can_be_used_on_a_phone_and_by_keyboard(
     await page.get_by_label("Length").fill("20")
     await page.get_by_label("File", exact=True).set_input_files(file)
     await page.get_by_role("button", name="Upload").press("Enter")
-    await expect(page.get_by_role("heading", level=1)).to_contain_text("Import ")
+    await expect(page.locator("#import")).to_be_visible(timeout=30_000)
     await page.goto(console.path("/imports/new"))
     await page.get_by_label("Length").fill("99")
     await page.get_by_label("File", exact=True).set_input_files(file)
     await page.get_by_role("button", name="Upload").click()
-    await expect(page.locator("#length-error")).to_contain_text("6 to 64")
+    await expect(page.locator("#length-error")).to_contain_text("6 to 64", timeout=30_000)
