@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from campaigns import draws, fairness
+from campaigns.claims import FIRST_OF_PAIR
 from codegen.pairs import holds, mate_of
 from kernel.crypto import Vault
 from kernel.db import Tx
@@ -67,7 +68,7 @@ INVARIANTS: tuple[tuple[str, str], ...] = (
         f"""SELECT c.id FROM claim c LEFT JOIN LATERAL {mate_of("c.unit_id")} m ON true
            WHERE c.state = 'pending' AND c.reason = 'inactive'
            AND ({holds("r.state = 'activated' AND r.set_at < now() - interval '5 minutes'", "c.unit_id")})
-           AND NOT ({holds("r.state <> 'activated'", "c.unit_id")})""",  # noqa: S608 (a constant)
+           AND NOT ({holds("r.state <> 'activated'", "c.unit_id")}) AND {FIRST_OF_PAIR}""",  # noqa: S608 (a constant)
     ),
 )
 

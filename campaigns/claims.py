@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
@@ -103,6 +104,11 @@ async def hold_leaked(tx: Tx) -> int:
     return held.rowcount
 
 
+FIRST_OF_PAIR: Final = """NOT EXISTS (
+    SELECT 1 FROM claim o WHERE o.unit_id = m.mate AND o.state <> 'voided' AND o.id < c.id)"""
+"""Of two claims made before their codes were paired on one unit, the earlier is paid."""
+
+
 async def settleable(tx: Tx, limit: int) -> list[Claim]:
     """Claims parked before activation whose unit is active by now and not blocked, oldest first, not locked."""
     rows = await tx.execute(
@@ -111,6 +117,7 @@ async def settleable(tx: Tx, limit: int) -> list[Claim]:
             WHERE c.state = 'pending' AND c.reason = 'inactive'
                 AND ({holds("r.state = 'activated'", "c.unit_id")})
                 AND NOT ({holds("r.state <> 'activated'", "c.unit_id")})
+                AND {FIRST_OF_PAIR}
             ORDER BY c.id LIMIT :limit"""),  # noqa: S608 (a constant)
         {"limit": limit},
     )

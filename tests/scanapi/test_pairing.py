@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from campaigns import audit
 from codegen import batches, capturing, gs1, line_sessions
 from kernel.clock import now
 from scanapi import settle
@@ -76,6 +77,20 @@ async def test_a_parked_claim_of_an_inner_code_is_paid_whichever_batch_is_activa
         await world.activate(name, line, line)
         assert await settle.settle(world.opened.db, world.opened.vault) == 1
         assert (await world.scan(code)).outcome == "repeat"
+
+
+async def test_of_claims_parked_on_both_codes_before_the_pairing_the_first_is_paid(world: World) -> None:
+    outer, outers = await world.issue(1)
+    inner, inners = await world.issue(1)
+    assert (await world.scan(outers[0], member=1)).outcome == "inactive"
+    assert (await world.scan(inners[0], member=2)).outcome == "inactive"
+    await pair(world, outer, inner, [(outers[0], inners[0])])
+    await world.activate(inner)
+    assert await settle.settle(world.opened.db, world.opened.vault) == 1
+    assert (await world.scan(inners[0], member=1)).outcome == "repeat"
+    async with world.opened.db.transaction() as tx:
+        proofs = await audit.prove(tx, world.opened.vault)
+    assert [each for each in proofs if each.breaches] == []
 
 
 async def test_the_inner_code_went_where_the_outer_ones_carton_went(world: World) -> None:
