@@ -466,6 +466,7 @@ async def test_a_scanned_set_up_code_shows_whose_package_leaked(console: Console
     batch = await write(console, client, recipient="Loose Printer", count="5")
     lines = (await client.post(console.path(f"{of(batch)}/download"))).text.split()
     assert len(lines) == 9
+    assert "yima codes package --batch" in await page_of(console, client, batch)
     assert "No set-up code was ever scanned" in (await client.get(console.path("/leaks"))).text
     await console.world.service.keys.refresh()
     reply = await console.world.scan(lines[0], member=2)

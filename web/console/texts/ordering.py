@@ -34,6 +34,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "orders.package.lines": ("第 {first}–{last} 行", "Lines {first}–{last}"),
     "orders.package.setup": ("含 {n} 行调机码", "with {n} set-up lines"),
     "orders.package.writing": ("正在生成，{percent}%", "Being written, {percent}%"),
+    "orders.package.passphrase": (
+        "此收件方没有公钥。要用口令加密，请在服务器上运行：{command}",
+        "This recipient has no key. To encrypt with a passphrase, run on the server: {command}",
+    ),
     "orders.package.size": ("文件", "File"),
     "orders.package.mb": ("{size} MB", "{size} MB"),
     "orders.package.another": ("再生成一个码包", "Another package"),
