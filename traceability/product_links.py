@@ -38,7 +38,9 @@ _URL: Final = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _PORT: Final = re.compile(r"\.?(?::[0-9]*)?$")
 _LANGUAGE: Final = re.compile("[a-z]{2}(?:-[A-Z]{2})?")
-_MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]*")
+_MEDIA_TYPE: Final = re.compile(
+    r"(?:application|audio|font|haptics|image|message|model|multipart|text|video)/[a-z0-9][a-z0-9.+-]*"
+)
 _CONTEXT: Final = re.compile("[A-Za-z0-9._-]+")
 
 

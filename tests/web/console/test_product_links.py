@@ -131,6 +131,7 @@ REFUSED = [
     ("title", "a\u202eb", "cannot be shown", "无法显示"),
     ("hreflang", "zh-cn", "zh or en-GB", "zh 或 en-GB"),
     ("media_type", "html", "as in text/html", "text/html"),
+    ("media_type", "page/html", "as in text/html", "text/html"),
     ("context", "a b", "Letters, digits", "字母、数字"),
 ]
 
