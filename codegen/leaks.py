@@ -61,7 +61,7 @@ async def batches_of(tx: Tx, key: KeyInfo) -> list[LeakedBatch]:
         text("""
             SELECT b.name, b.leaked_at, b.leak_answer, r.name AS reissued_as
             FROM batch b LEFT JOIN batch r ON r.reissue_of = b.id
-            WHERE b.key_id = :key AND b.brand_id = :brand ORDER BY b.id"""),
+            WHERE b.key_id = :key AND b.brand_id = :brand AND b.origin = 'own' ORDER BY b.id"""),
         {"key": key.id, "brand": key.brand_id},
     )
     said = {row.name: row for row in rows}
@@ -117,7 +117,7 @@ async def stop(
     stopped = await tx.execute(
         text("""
             UPDATE batch SET leaked_at = :at, leak_answer = coalesce(leak_answer, :answer)
-            WHERE key_id = :key AND brand_id = :brand AND (leaked_at IS NULL OR leaked_at > :at)"""),
+            WHERE key_id = :key AND brand_id = :brand AND origin = 'own' AND (leaked_at IS NULL OR leaked_at > :at)"""),
         {"at": moment, "answer": answer, "key": key_id, "brand": key.brand_id},
     )
     changed = stopped.rowcount

@@ -62,7 +62,7 @@ _FIELD: Final = text("""
     WITH own AS (
         SELECT b.id, b.name, b.order_number, b.gtin, b.leaked_at,
             int8multirange(int8range(lower(b.span) / 2, lower(b.span) / 2 + b.count)) AS units
-        FROM batch b WHERE b.key_id = :key AND b.brand_id = :brand
+        FROM batch b WHERE b.key_id = :key AND b.brand_id = :brand AND b.origin = 'own'
     ), home AS (
         SELECT o.id, o.name, o.order_number, o.gtin, o.leaked_at, o.units
             - coalesce((SELECT range_agg(inner_units) FROM code_pair WHERE inner_batch_id = o.id), '{}')

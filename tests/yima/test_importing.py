@@ -383,3 +383,17 @@ async def test_listed_codes_are_verified_on_the_command_lines_terms(world: World
     assert (good.valid, good.batch, good.line, good.reason, good.code) == (True, found.name, 1, "inactive", drug(1))
     assert (unknown.valid, unknown.reason) == (False, verification.NO_KEY)
     assert ours.valid
+
+
+async def test_a_leaked_key_stops_no_codes_that_it_did_not_make(world: World) -> None:
+    from codegen import leaks
+
+    found = await confirm(world, await read(world, drug(1).encode()))
+    await world.activate(found.name)
+    async with world.opened.db.transaction() as tx:
+        await leaks.stop(tx, key_id=found.key_id or 0, reason="a laptop was stolen", actor="test")
+        key = await leaks.keys.get(tx, found.key_id or 0)
+        assert [each.batch.name for each in await leaks.batches_of(tx, key)] == [world.batch]
+    await world.service.keys.refresh()
+    assert (await world.scan(drug(1))).outcome is Outcome.AWARDED
+    assert (await world.scan(world.lines[0], member=1)).outcome is Outcome.HELD

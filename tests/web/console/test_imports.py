@@ -89,7 +89,9 @@ async def test_an_upload_goes_live_only_once_confirmed(console: Console) -> None
     await work(console, name)
     page = (await client.get(console.path(f"/imports/{name}"))).text
     assert f"Live as batch {name}" in page
-    assert (await client.get(console.path(f"/batches/{name}"))).status_code == 200
+    page = (await client.get(console.path(f"/batches/{name}"))).text
+    assert "Others made these codes" in page
+    assert f"/batches/{name}/packages" not in page
     assert name not in spooled(console)
     await console.world.service.keys.refresh()
     assert (await console.world.scan(drug(first))).outcome is Outcome.INACTIVE

@@ -95,6 +95,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "已上线，码批次 {batch}。激活后才会发奖。",
         "Live as batch {batch}. It earns once it is activated.",
     ),
+    "imports.batch": (
+        "这批码由他人生成，从文件导入：没有码包，也不能打印标签。激活、冻结、召回和作废与其他批次相同。",
+        "Others made these codes: there is no package and no label. Their states are switched like any other's.",
+    ),
     "imports.live.go": ("查看码批次", "To the batch"),
     "imports.late.note": (
         "{n} 个码在确认之后被另一次导入抢先，这些行没有码。",
