@@ -93,3 +93,8 @@ async def note_activated(tx: Tx, batch: Batch) -> None:
 def cancelled(batch: Batch) -> Conflict:
     """The refusal of whatever a cancelled order cannot have."""
     return Conflict(f"Order {batch.order_number!r} (batch {batch.name}) was cancelled.")
+
+
+def closed(batch: Batch) -> Conflict:
+    """The refusal of a package of an order that is done with."""
+    return Conflict(f"Order {batch.order_number!r} (batch {batch.name}) is closed: no more packages are made.")

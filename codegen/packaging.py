@@ -200,12 +200,13 @@ async def _find_or_add(
     state: str,
 ) -> Package:
     batches.need_own(batch)
+    batches.lines_of(batch, first, last)
     await keys.judge_release(tx, batch.key_id)
     held = await order_states.lock(tx, batch)
     if held == "cancelled":
         raise order_states.cancelled(batch)
     if held == "closed":
-        raise Conflict(f"Order {batch.order_number!r} (batch {batch.name}) is closed: no more packages are made.")
+        raise order_states.closed(batch)
     if recipient is not None and recipient.retired_at is not None:
         raise Conflict(f"Recipient {recipient.name!r} is retired.", field="recipient")
     values = {

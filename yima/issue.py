@@ -43,7 +43,7 @@ async def issue(
     Raises:
         InvalidInput: the order, or the place to write to; nothing is left under the final name.
         NotFound: no such brand or product.
-        Conflict: the order number was used for something else.
+        Conflict: the order number was used for something else, or the order was closed or cancelled.
         Unavailable: another process is writing this file.
     """
     probe_writable(order.out)  # before serials are spent
@@ -62,6 +62,8 @@ async def issue(
             actor=actor,
             spare_bp=order.spare_bp,
         )
+    if batch.state == "closed":
+        raise order_states.closed(batch)
     # a transaction of its own: where the key is not released yet, the order stays
     key = await _load_key(runtime, batch)
     content = Content(batch, key, brand.slug, 1, batch.count)
@@ -74,11 +76,15 @@ async def issue(
         async with runtime.db.transaction() as tx:
             await order_states.note_failed(tx, batch, why)
         raise
-    async with runtime.db.transaction() as tx:
-        await order_states.note_written(tx, batch, sha256=manifest.sha256)
-        await downloads.record(
-            tx, runtime.vault, batch, None, file=order.out.name, sha256=manifest.sha256, address=None, actor=actor
-        )
+    try:
+        async with runtime.db.transaction() as tx:
+            await order_states.note_written(tx, batch, sha256=manifest.sha256)
+            await downloads.record(
+                tx, runtime.vault, batch, None, file=order.out.name, sha256=manifest.sha256, address=None, actor=actor
+            )
+    except Conflict:  # cancelled while it was written: nobody is to have it
+        packages.remove(order.out)
+        raise
     return manifest
 
 

@@ -220,12 +220,24 @@ async def export(runtime: Runtime, asked: Export, *, actor: str, on_progress: To
         return archives.write(asked.out, content, public_key=key, passphrase=asked.passphrase, on_progress=told)
 
     manifest = await in_thread(write, on_progress)
-    async with runtime.db.transaction() as tx:
-        await packaging.finish(tx, package, batch, sha256=manifest.sha256, file_bytes=asked.out.stat().st_size)
-        package = await packaging.by_id(tx, package.id)
-        await downloads.record(
-            tx, runtime.vault, batch, package, file=asked.out.name, sha256=manifest.sha256, address=None, actor=actor
-        )
+    try:
+        async with runtime.db.transaction() as tx:
+            size = asked.out.stat().st_size
+            await packaging.finish(tx, package, batch, sha256=manifest.sha256, file_bytes=size)
+            package = await packaging.by_id(tx, package.id)
+            await downloads.record(
+                tx,
+                runtime.vault,
+                batch,
+                package,
+                file=asked.out.name,
+                sha256=manifest.sha256,
+                address=None,
+                actor=actor,
+            )
+    except Conflict:  # cancelled while it was written: nobody is to have it
+        packages.remove(asked.out)
+        raise
     return manifest
 
 

@@ -261,6 +261,46 @@ async def test_a_running_job_stops_when_its_order_is_cancelled(world: World, mon
     assert list(path_of(world, package).parent.iterdir()) == []
 
 
+async def test_what_was_cancelled_while_a_command_wrote_it_is_not_left(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    batch = await order(world, order_number="PO-12", count=10)
+    loop, real = asyncio.get_running_loop(), packages.write
+
+    def late(*given: Any, **more: Any) -> packages.Manifest:
+        manifest = real(*given, **more)
+        asyncio.run_coroutine_threadsafe(cancel(world, batch), loop).result()
+        return manifest
+
+    monkeypatch.setattr(packages, "write", late)
+    with pytest.raises(Conflict, match="cancelled"):
+        await writing.export(world.opened, writing.Export(batch.name, tmp_path / "out" / "x"), actor="test")
+    assert list((tmp_path / "out").iterdir()) == []
+    batch = await order(world, order_number="PO-13", count=10, public_url=world.opened.settings.public_url)
+    asked = issue.Order(world.brand.slug, GTIN, 10, tmp_path / "out" / "y", order_number="PO-13")
+    with pytest.raises(Conflict, match="cancelled"):
+        await issue.issue(world.opened, asked, actor="test")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+async def test_a_closed_order_is_written_no_more(world: World, tmp_path: Path) -> None:
+    asked = issue.Order(world.brand.slug, GTIN, 10, tmp_path / "x", order_number="PO-14")
+    manifest = await issue.issue(world.opened, asked, actor="test")
+    await world.activate(manifest.batch)
+    async with world.opened.db.transaction() as tx:
+        batch = await batches.get(tx, manifest.batch)
+        await orders.close(tx, batch, actor="test")
+    with pytest.raises(Conflict, match="is closed"):
+        await issue.issue(world.opened, asked, actor="test")
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 5), (1, 101), (101, 101), (7, 6)])
+async def test_a_package_of_lines_outside_the_batch_is_refused(world: World, first: int, last: int) -> None:
+    with pytest.raises(InvalidInput, match="lines 1 to 100"):
+        await ask(world, await order(world), first=first, last=last)
+
+
 async def test_a_failure_is_kept_with_its_reason_and_tried_again(world: World) -> None:
     batch = await order(world, order_number="PO-11")
     package, task_id = await ask(world, batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ from codegen import batches, downloads, layouts, links, orders, packages, packag
 from codegen.batches import Batch
 from codegen.packaging import Package
 from insights import leaks
-from kernel.errors import InvalidInput
+from kernel.errors import Conflict, InvalidInput
 from traceability import catalogue
 from yima import broker, writing
 from yima.cli.common import actor, json_option, plain, progress, remark, run, say
@@ -77,9 +78,18 @@ def order_codes(*, slug: str, as_json: bool, wait: bool, **given: Any) -> None: 
                 spare_bp=batches.parse_spare(given["spare"]),
                 recipient_id=None if recipient is None else recipient.id, layout=layout.name,
             )  # fmt: skip
-            package, task_id = await packaging.request(
-                tx, batch, recipient=recipient, first=1, last=batch.count, layout=layout.name, actor=actor()
-            )
+        try:  # a transaction of its own: where the key is not released yet, the order stays
+            async with runtime.db.transaction() as tx:
+                package, task_id = await packaging.request(
+                    tx, batch, recipient=recipient, first=1, last=batch.count, layout=layout.name, actor=actor()
+                )
+        except Conflict as error:
+            if error.details.get("reason") != "key_unreleased":
+                raise
+            number = shlex.quote(batch.order_number)
+            raise Conflict(
+                f"{error.message} It is batch {batch.name}: after the release say the same with `--order {number}`."
+            ) from error
         if task_id is not None:
             await broker.wake(runtime, "yima.run", str(task_id))
         return await _watch(runtime, batch.name, package, wait=wait)
