@@ -80,7 +80,7 @@ async def stop(
     reason: str,
     actor: str,
     since: datetime | None = None,
-    answer: Answer = "hold",
+    answer: str = "hold",
     brand_id: int | None = None,
 ) -> Stopped:
     """Revoke a key, and stop what was not scanned before it leaked; one statement for all its batches.
@@ -101,7 +101,7 @@ async def stop(
         NotFound: there is no such key, or it is another brand's.
     """
     keys.judge_reason(reason)
-    _judge_answer(answer)
+    judge_answer(answer)
     if since is not None and (since.tzinfo is None or since > now()):
         raise InvalidInput("A key leaked at a moment with a time zone, and not in the future.", field="since")
     await keys.lock_all(tx)
@@ -135,7 +135,7 @@ async def stop(
     return Stopped(await keys.get(tx, key_id), count.scalar_one(), changed)
 
 
-async def set_answer(tx: Tx, key: KeyInfo, names: Sequence[str], *, answer: Answer, actor: str) -> int:
+async def set_answer(tx: Tx, key: KeyInfo, names: Sequence[str], *, answer: str, actor: str) -> int:
     """Decide what unscanned units of stopped batches get from now on; returns how many batches changed.
 
     Args:
@@ -150,7 +150,7 @@ async def set_answer(tx: Tx, key: KeyInfo, names: Sequence[str], *, answer: Answ
         NotFound: the key has no such batch.
         Conflict: the key is not known to have leaked.
     """
-    _judge_answer(answer)
+    judge_answer(answer)
     await keys.lock_all(tx)
     chosen = await choose(tx, key, names)
     rows = await tx.execute(
@@ -257,6 +257,11 @@ def candidates(batch: Batch) -> list[str]:
     return [f"{stem}-R{number}" for number in range(first, REISSUES_MAX + 1)]
 
 
-def _judge_answer(answer: str) -> None:
+def judge_answer(answer: str) -> None:
+    """Refuse an answer that is none.
+
+    Raises:
+        InvalidInput: it is none of `ANSWERS`.
+    """
     if answer not in ANSWERS:
         raise InvalidInput(f"The answer is {' or '.join(ANSWERS)}, not {answer!r}.", field="answer")

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from kernel.clock import now
 from kernel.errors import YimaError
 from traceability.regions import Regions
-from yima import examination, mail, migrate, runtime
+from yima import examination, key_examination, mail, migrate, runtime
 from yima.examination import Finding
 from yima.runtime import Runtime
 from yima.settings import Settings
@@ -101,6 +101,7 @@ async def _database(settings: Settings, url: str) -> list[Finding]:
             await _setting(opened, "synchronous_commit", "on"),
             await _clock(opened),
             *await examination.database(opened),
+            *await key_examination.keys_of(opened),
             await _backlog(opened),
         ]
 

@@ -170,13 +170,13 @@ async def _old_masters(tx: Tx, opened: Runtime) -> Finding:
     rows = await tx.execute(
         text("""
             SELECT what, count(*) FILTER (WHERE substring(sealed FROM 2 FOR 4) <> :newest) FROM (
-                SELECT 'data keys' AS what, sealed FROM data_key UNION ALL SELECT 'code keys', sealed FROM code_key
+                SELECT 'data keys' AS what, sealed FROM data_key
                 UNION ALL SELECT 'draw seeds', seed_sealed FROM draw) s GROUP BY what ORDER BY what"""),
         {"newest": newest},
     )
     older = [f"{count} {what}" for what, count in rows if count]
     if not older:
-        return Finding("older secrets", ok=True, said="keys and seeds are sealed under the newest")
+        return Finding("older secrets", ok=True, said="data keys and seeds are sealed under the newest")
     said = f"{', '.join(older)} are sealed under older ones: those must stay in YIMA_SECRET_KEYS"
     return Finding("older secrets", ok=len(opened.settings.secret_keys) > 1, said=said)
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from codegen import keys as code_keys
+from tests.world import World
 from tests.yima.conftest import Home, free_port
-from yima import examination, probe, runtime
+from yima import examination, key_examination, probe, runtime
 from yima.environment import Environment
 from yima.examination import BACKUP_AGE_S_MAX, HEARTBEAT_AGE_S_MAX, Finding
 from yima.probe import HEARTBEAT_AGE_S_MAX as PROBE_AGE_S_MAX
@@ -135,6 +137,32 @@ async def test_what_is_sealed_under_an_older_secret_is_counted(
         found = named(await examination.database(later), "older secrets")
     assert found.ok, "it can be read while the older secret is configured"
     assert "1 data keys" in found.said
+
+
+async def test_every_key_is_told_with_its_batches_and_what_is_wrong_with_it(
+    world: World, settings: Settings, database_url: str
+) -> None:
+    opened = world.opened
+    [old] = [each for each in await key_examination.keys_of(opened) if each.name.startswith("key ") and each.ok][1:]
+    assert world.batch in old.said
+    assert "tea, active, 1 batches" in old.said
+    async with opened.db.transaction() as tx:
+        made = await code_keys.rotate(tx, opened.vault, brand_id=world.brand.id, actor="test")
+        await tx.execute(
+            text("UPDATE code_key SET released = false, next_unit = :n WHERE id = :id"),
+            {"n": code_keys.UNITS_PER_KEY - 5, "id": made.id},
+        )
+    other = dataclasses.replace(settings, secret_keys=(GOOD,))
+    found = named(await key_examination.keys_of(opened), f"key {made.id}")
+    assert (found.ok, "unreleased" in found.said, "0 of 2 people" in found.said) == (False, True, True)
+    assert "nearly used up" in found.said
+    async with opened.db.transaction() as tx:
+        await tx.execute(text("DELETE FROM data_key"))  # made anew under the other secret, so that it opens at all
+    async with runtime.connect(other, database_url, application="test") as later:
+        told = await key_examination.keys_of(later)
+    unread = [each for each in told if each.name.startswith("key ") and "cannot be opened" in each.said]
+    assert len(unread) == 2
+    assert not any(each.ok for each in unread)
 
 
 def test_a_deployment_that_is_wrong_in_many_ways_is_told_all_of_them(tmp_path: Path, durable_url: str) -> None:

@@ -50,6 +50,7 @@ _ICONS: Final = {
     "layouts": "M4 5h16v14H4zM4 10h16M10 5v14M15 5v14",
     "recipients": "M6 9V3h12v6M6 18H3V9h18v9h-3M7 14h10v7H7z",
     "leaks": "M12 3c4 5 6 8 6 11a6 6 0 01-12 0c0-3 2-6 6-11zM12 17a3 3 0 003-3",
+    "keys": "M8 15a4 4 0 110-8 4 4 0 010 8zM12 11h9v3M17 11v3",
     "draws": "M4 9h16v4H4zM6 13v7h12v-7M12 9v11M12 9c-5 0-5-5-2-5 2 0 2 5 2 5zM12 9c5 0 5-5 2-5-2 0-2 5-2 5z",
     "members": "M9 11a3.5 3.5 0 100-7 3.5 3.5 0 000 7zM3 20c0-4 3-6 6-6s6 2 6 6M16 4.5a3.5 3.5 0 010 6"
     "M18 14.5c2 .8 3 2.6 3 5.5",
@@ -88,6 +89,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("layouts", "/layouts", Permission.SEE_BATCHES),
             Entry("recipients", "/recipients", Permission.ORDER_CODES),
             Entry("leaks", "/leaks", Permission.SEE_SCANS),
+            Entry("keys", "/keys", Permission.SEE_KEYS),
         ),
     ),
     (

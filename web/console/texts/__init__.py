@@ -15,6 +15,7 @@ from web.console.texts import (
     frame,
     heatmap,
     imports,
+    keys,
     line,
     members,
     ordering,
@@ -32,7 +33,7 @@ from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, batches, brand, cartons, dealers, designs, draws, frame, heatmap, imports, line, members, ordering,
+    account, batches, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys, line, members, ordering,
     overview, people, product_links, products, readback, recipients, scans, stations, trail,
 )  # fmt: skip
 

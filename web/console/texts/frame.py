@@ -19,6 +19,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "nav.dealers": ("经销商", "Dealers"),
     "nav.batches": ("码批次", "Batches"),
     "nav.imports": ("导入的码", "Imported codes"),
+    "nav.keys": ("码密钥", "Code keys"),
     "nav.readback": ("标签回读", "Read-back"),
     "nav.line": ("印刷与产线", "Print runs"),
     "nav.cartons": ("修箱", "Cartons"),
