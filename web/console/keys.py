@@ -87,7 +87,7 @@ async def rotate(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[
     except _REFUSALS as error:
         return await _list_page(desk, seat, error=error)
     flash = "keys.rotated" if made.released else "keys.rotated.unreleased"
-    return desk.redirect(seat.visit, seat.path(f"/keys/{made.id}"), flash=flash, key=made.id)
+    return desk.redirect(seat.visit, seat.path(f"/keys/{made.id}"), flash=flash, number=made.id)
 
 
 @get(f"{PATH}/{{key:int}}", opt=SEE)
@@ -127,7 +127,7 @@ async def release(desk: GivenDesk, seat: GivenSeat, form: GivenForm, key: FromPa
     except _REFUSALS as error:
         return await _key_page(desk, seat, key, error=error, part="release")
     flash = "keys.released" if found.released else "keys.released.first"
-    return desk.redirect(seat.visit, seat.path(f"/keys/{key}"), flash=flash, key=key)
+    return desk.redirect(seat.visit, seat.path(f"/keys/{key}"), flash=flash, number=key)
 
 
 @post(f"{PATH}/{{key:int}}/end", opt=MANAGE, status_code=200)
@@ -143,7 +143,7 @@ async def end(desk: GivenDesk, seat: GivenSeat, form: GivenForm, key: FromPath[i
             await change(tx, key_id=key, reason=form.get("reason"), actor=seat.actor, brand_id=seat.brand.id)
     except _REFUSALS as error:
         return await _key_page(desk, seat, key, error=error, part="end", form=form)
-    return desk.redirect(seat.visit, seat.path(f"/keys/{key}"), flash=f"keys.done.{form.get('how')}", key=key)
+    return desk.redirect(seat.visit, seat.path(f"/keys/{key}"), flash=f"keys.done.{form.get('how')}", number=key)
 
 
 @get(f"{PATH}/{{key:int}}/leak", opt=SEE)

@@ -10,7 +10,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "keys.none": ("还没有密钥", "No key yet"),
     "keys.none.hint": ("第一次订购码批次时自动生成。", "The first order of a batch makes one."),
-    "keys.of": ("密钥 {key}", "Key {key}"),
+    "keys.of": ("密钥 {number}", "Key {number}"),
     "keys.key": ("密钥", "Key"),
     "keys.symbols": ("码的前两位", "Its codes begin with"),
     "keys.state": ("状态", "State"),
@@ -42,10 +42,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "新批次改用新密钥；已印的码照常有效，旧批次仍可继续生成。",
         "New batches use the new key. Printed codes keep verifying, and batches ordered before can still be written.",
     ),
-    "keys.rotated": ("新码改用密钥 {key}。", "New codes are made with key {key}."),
+    "keys.rotated": ("新码改用密钥 {number}。", "New codes are made with key {number}."),
     "keys.rotated.unreleased": (
-        "已生成密钥 {key}。须由两人放行后才能写出码。",
-        "Key {key} is made. Two people release it before any code of it is written.",
+        "已生成密钥 {number}。须由两人放行后才能写出码。",
+        "Key {number} is made. Two people release it before any code of it is written.",
     ),
     "keys.release": ("放行此密钥", "Release this key"),
     "keys.release.lead": (
@@ -60,10 +60,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "You have given your word; it takes another person's.",
     ),
     "keys.release.do": ("确认放行", "Give my word"),
-    "keys.released": ("密钥 {key} 已放行。", "Key {key} is released."),
+    "keys.released": ("密钥 {number} 已放行。", "Key {number} is released."),
     "keys.released.first": (
-        "已记录您的确认；密钥 {key} 还需要另一人放行。",
-        "Noted. Key {key} waits for a second person's word.",
+        "已记录您的确认；密钥 {number} 还需要另一人放行。",
+        "Noted. Key {number} waits for a second person's word.",
     ),
     "keys.released.by": ("放行人", "Released by"),
     "keys.end": ("停用或吊销", "Retire or revoke"),
@@ -77,10 +77,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "keys.end.retire": ("停用", "Retire"),
     "keys.end.revoke": ("吊销", "Revoke"),
-    "keys.done.retire": ("密钥 {key} 已停用。", "Key {key} is retired."),
-    "keys.done.revoke": ("密钥 {key} 已吊销。", "Key {key} is revoked."),
+    "keys.done.retire": ("密钥 {number} 已停用。", "Key {number} is retired."),
+    "keys.done.revoke": ("密钥 {number} 已吊销。", "Key {number} is revoked."),
     "keys.leak": ("密钥外泄处置", "If the key has leaked"),
-    "keys.leak.of": ("密钥 {key} 外泄处置", "Key {key} has leaked"),
+    "keys.leak.of": ("密钥 {number} 外泄处置", "Key {number} has leaked"),
     "keys.leak.open": ("打开外泄处置页", "Open the page for a leak"),
     "keys.leak.lead": (
         "吊销密钥，停发未扫过的码，列出流通中的商品，并用新密钥重新订购。可以重复执行，不会重复生效。",
@@ -111,11 +111,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "keys.leak.confirm": ("确认停止 {n} 件", "Stop {n} units?"),
     "keys.leak.confirm.lead": (
         (
-            "密钥 {key} 将被吊销。{batches} 个批次中，{n} 件未扫过的商品不再自动发奖；"
+            "密钥 {number} 将被吊销。{batches} 个批次中，{n} 件未扫过的商品不再自动发奖；"
             "{scanned} 件已扫过的不受影响。吊销无法撤销。"
         ),
         (
-            "Key {key} is revoked. Of {batches} batches, {n} units that nobody scanned are no longer paid by "
+            "Key {number} is revoked. Of {batches} batches, {n} units that nobody scanned are no longer paid by "
             "themselves; {scanned} scanned ones keep their standing. A revocation cannot be taken back."
         ),
     ),
