@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from codegen import batches, coverage, keys, releases, rewrap, scheme
+from codegen import coverage, keys, releases, rewrap, scheme
 from codegen.keys import KeyInfo
 from codegen.scheme import CodeKey, Ring, Sealer
 from kernel.crypto import Vault
@@ -114,11 +114,9 @@ async def test_two_rotations_at_once_make_one_key_and_one_is_told(world: World) 
 
 async def test_a_key_that_is_used_up_says_how_to_go_on(world: World, tmp_path: Path) -> None:
     async with world.opened.db.transaction() as tx:
-        await tx.execute(
-            text("UPDATE code_key SET next_unit = :n"), {"n": keys.UNITS_PER_KEY - 10 - batches.CANARY_UNITS}
-        )
+        await tx.execute(text("UPDATE code_key SET next_unit = :n"), {"n": keys.UNITS_PER_KEY - 10})
     order = issue.Order(world.brand.slug, GTIN, 11, tmp_path / "a.txt")
-    with pytest.raises(Unavailable, match=r"only 1,034 units left.*yima keys rotate"):
+    with pytest.raises(Unavailable, match=r"only 10 units left.*yima keys rotate"):
         await issue.issue(world.opened, order, actor="test")
     await issue.issue(world.opened, dataclasses.replace(order, count=10), actor="test")
     async with world.opened.db.transaction() as tx:
