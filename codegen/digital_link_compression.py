@@ -22,6 +22,9 @@ from codegen.gs1_ais import Ai, digits_by_prefix, primary_keys, table
 CHARS_MIN: Final = 8
 """Shorter segments are no compressed link: a key takes more."""
 
+CHARS_MAX: Final = 1_000
+"""Of the compressed segment; the longest value of an AI takes 106."""
+
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _SEGMENT: Final = re.compile("[A-Za-z0-9_-]+")
 _PADDING_BITS_MAX: Final = 8
@@ -49,6 +52,8 @@ def decompress(uri: str) -> str:
     stem, _, segment = path.rstrip("/").rpartition("/")
     if len(uri) > URI_CHARS_MAX or not _SEGMENT.fullmatch(segment):
         raise _broken("it does not end in characters of URI-safe base 64")
+    if len(segment) > CHARS_MAX:
+        raise _broken(f"it has more than {CHARS_MAX:,} characters")
     elements: list[tuple[str, str]] = []
     above, _, value = stem.rpartition("/")
     before, _, key = above.rpartition("/")

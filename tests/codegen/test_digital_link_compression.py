@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codegen.digital_link import URI_CHARS_MAX, InvalidLink, parse, write
-from codegen.digital_link_compression import decompress
+from codegen.digital_link_compression import CHARS_MAX, decompress
 from codegen.gs1 import check_digit
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
@@ -53,6 +53,18 @@ def test_a_compressed_link_is_read_back(compressed, plain):
 def test_what_is_no_compressed_link_is_refused(text):
     with pytest.raises(InvalidLink):
         decompress(text)
+
+
+def test_a_compressed_segment_has_a_limit():
+    def parameter(text):
+        return "1111" + "0000001" + "000000" + "100" + f"{len(text):07b}" + "".join(f"{ord(char):07b}" for char in text)
+
+    bits = name_bits("01") + number_bits("05412345000013") + parameter("x" * 100) * 7
+    longest = squeezed(bits + parameter("x" * ((6 * CHARS_MAX - len(bits) - 27) // 7)))
+    assert len(longest) == CHARS_MAX
+    assert decompress(f"https://a/{longest}").startswith("https://a/01/05412345000013?A=xx")
+    with pytest.raises(InvalidLink, match="more than 1,000 characters"):
+        decompress(f"https://a/{longest}A")
 
 
 def squeezed(bits):
