@@ -68,7 +68,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "keys.released.by": ("放行人", "Released by"),
     "keys.end": ("停用或吊销", "Retire or revoke"),
     "keys.end.lead": (
-        "停用：不再制作新码，已印的码永远有效。吊销：连已订购的批次也不再写出。两者都不影响已印的码；如果密钥外泄，请用下方的外泄处置。",
+        "停用：不再制作新码，已印的码永远有效。吊销：连已订购的批次也不再写出。两者都不影响已印的码；如果密钥外泄，请用上方的外泄处置。",
         (
             "Retired, it makes no new codes, and printed ones verify for ever. Revoked, nothing is written with it "
             "any more, not even what is ordered. Neither touches printed codes: if the key has leaked, use the page "
