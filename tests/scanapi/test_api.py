@@ -37,7 +37,7 @@ from tests.world import GTIN, World
 from traceability import catalogue
 from yima import asgi, runtime, worker
 from yima.delivery import read_development_codes
-from yima.settings import Settings
+from yima.settings import ACCEPT_LOSS, Settings
 
 SCANS = "/api/v1/scans"
 REPLY_KEYS = {
@@ -519,6 +519,7 @@ def child_server(settings: Settings, url: str, log: Path) -> Iterator[str]:
             **os.environ, "YIMA_ENV": settings.env, "YIMA_HOME": str(settings.home), "YIMA_DATABASE_URL": url,
             "YIMA_SECRET_KEYS": ",".join(settings.secret_keys), "YIMA_BIND": f"127.0.0.1:{port}",
             "YIMA_LISTEN_FD": str(listening.fileno()), "PYTHONUNBUFFERED": "1",
+            "YIMA_UNSAFE_DATABASE": ACCEPT_LOSS,  # the server of the tests does not write through
         }  # fmt: skip
         process = subprocess.Popen(
             [sys.executable, "-m", "yima.serve"], env=environment, pass_fds=[listening.fileno()],
