@@ -5,11 +5,13 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from campaigns import draws, fairness
-from campaigns.claims import FIRST_OF_PAIR
+from campaigns.claims import PAID_ON_MATE, WAITS
 from codegen.pairs import holds, mate_of
 from kernel.crypto import Vault
 from kernel.db import Tx
 from members.ledger_audit import Proof, breaches
+
+_PAIRED_LONG_AGO = "coalesce(m.paired_at < now() - interval '5 minutes', true)"
 
 INVARIANTS: tuple[tuple[str, str], ...] = (
     (
@@ -66,9 +68,14 @@ INVARIANTS: tuple[tuple[str, str], ...] = (
     (
         "no claim stays parked whose range was activated more than five minutes ago",
         f"""SELECT c.id FROM claim c LEFT JOIN LATERAL {mate_of("c.unit_id")} m ON true
-           WHERE c.state = 'pending' AND c.reason = 'inactive'
+           WHERE c.state = 'pending' AND c.reason = 'inactive' AND {_PAIRED_LONG_AGO}
            AND ({holds("r.state = 'activated' AND r.set_at < now() - interval '5 minutes'", "c.unit_id")})
-           AND NOT ({holds("r.state <> 'activated'", "c.unit_id")}) AND {FIRST_OF_PAIR}""",  # noqa: S608 (a constant)
+           AND NOT ({holds("r.state <> 'activated'", "c.unit_id")}) AND NOT {WAITS}""",  # noqa: S608 (a constant)
+    ),
+    (
+        "no claim stays pending whose unit was paid on its other code more than five minutes ago",
+        f"""SELECT c.id FROM claim c JOIN LATERAL {mate_of("c.unit_id")} m ON true
+           WHERE c.state = 'pending' AND {_PAIRED_LONG_AGO} AND {PAID_ON_MATE}""",  # noqa: S608 (a constant)
     ),
 )
 

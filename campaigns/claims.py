@@ -92,32 +92,41 @@ async def hold_leaked(tx: Tx) -> int:
         text("""
             UPDATE claim SET reason = 'leaked_key' WHERE id IN (
                 SELECT c.id FROM batch b CROSS JOIN LATERAL (
-                    SELECT lower(b.span) / 2 AS low, upper(b.span) / 2 AS high WHERE NOT EXISTS (
-                        SELECT 1 FROM code_pair WHERE inner_batch_id = b.id OR outer_batch_id = b.id)
+                    SELECT lower(b.span) / 2 AS low, upper(b.span) / 2 AS high, true AS own
                     UNION ALL
-                    SELECT lower(outer_units), upper(outer_units) FROM code_pair WHERE inner_batch_id = b.id
+                    SELECT lower(outer_units), upper(outer_units), false FROM code_pair WHERE inner_batch_id = b.id
                 ) r JOIN claim c ON c.unit_id >= r.low AND c.unit_id < r.high JOIN unit u ON u.id = c.unit_id
                 WHERE b.leaked_at IS NOT NULL AND c.state = 'pending' AND c.reason = 'inactive'
+                    AND NOT (r.own AND EXISTS (SELECT 1 FROM code_pair p WHERE p.outer_units @> c.unit_id))
                     AND u.first_scan_at >= b.leaked_at)
                 AND state = 'pending' AND reason = 'inactive'""")
     )
     return held.rowcount
 
 
-FIRST_OF_PAIR: Final = """NOT EXISTS (
-    SELECT 1 FROM claim o WHERE o.unit_id = m.mate AND o.state <> 'voided' AND o.id < c.id)"""
-"""Of two claims made before their codes were paired on one unit, the earlier is paid."""
+PAIRED: Final = "paired"
+"""Why a claim was voided: its code was paired on one unit with another, whose claim is paid."""
+
+WAITS: Final = """EXISTS (
+    SELECT 1 FROM claim o
+    WHERE o.unit_id = m.mate AND o.state = 'pending' AND o.id < c.id AND o.reason <> 'inactive')"""
+"""SQL of the claim `c` with its unit's mate `m.mate`: an earlier one on the mate waits for a person's decision."""
+
+PAID_ON_MATE: Final = "EXISTS (SELECT 1 FROM claim o WHERE o.unit_id = m.mate AND o.state = 'posted')"
+"""SQL of the claim `c` with its unit's mate `m.mate`: the unit's reward was paid on its other code."""
 
 
 async def settleable(tx: Tx, limit: int) -> list[Claim]:
-    """Claims parked before activation whose unit is active by now and not blocked, oldest first, not locked."""
+    """Claims to be settled, oldest first, not locked: those parked before activation whose unit is active by now and
+    not blocked, and those, held ones too, whose unit was paid on the code that theirs was paired with since.
+    """  # noqa: D205 (one sentence)
     rows = await tx.execute(
         text(f"""
             SELECT {_COLUMNS} FROM claim c LEFT JOIN LATERAL {mate_of("c.unit_id")} m ON true
-            WHERE c.state = 'pending' AND c.reason = 'inactive'
+            WHERE c.state = 'pending' AND ({PAID_ON_MATE} OR c.reason = 'inactive'
                 AND ({holds("r.state = 'activated'", "c.unit_id")})
                 AND NOT ({holds("r.state <> 'activated'", "c.unit_id")})
-                AND {FIRST_OF_PAIR}
+                AND NOT {WAITS})
             ORDER BY c.id LIMIT :limit"""),  # noqa: S608 (a constant)
         {"limit": limit},
     )
@@ -134,11 +143,20 @@ async def mark_posted(tx: Tx, claim_ids: Sequence[int], *, at: datetime) -> None
     )
 
 
-async def void(tx: Tx, claim_id: int, *, at: datetime) -> None:
-    """Void a pending claim whose unit the caller has locked: the unit can be claimed again."""
+async def void(tx: Tx, claim_ids: Sequence[int], *, at: datetime, reason: str | None = None) -> None:
+    """Void pending claims whose units the caller has locked: without another claim, a unit can be claimed again.
+
+    Args:
+        tx: the caller's transaction.
+        claim_ids: which.
+        at: when.
+        reason: why, in place of why they were pending.
+    """
     await tx.execute(
-        text("UPDATE claim SET state = 'voided', settled_at = :at WHERE id = :id AND state = 'pending'"),
-        {"id": claim_id, "at": at},
+        text("""
+            UPDATE claim SET state = 'voided', settled_at = :at, reason = coalesce(CAST(:reason AS text), reason)
+            WHERE id = ANY(CAST(:ids AS bigint[])) AND state = 'pending'"""),
+        {"ids": list(claim_ids), "at": at, "reason": reason},
     )
 
 

@@ -186,6 +186,7 @@ code_pair = Table(
     Column("outer_units", INT8RANGE, nullable=False),
     Column("inner_units", INT8RANGE, nullable=False),
     Column("step", SmallInteger, nullable=False),
+    # when the run last grew
     Column("paired_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("step IN (1, -1)", name="step"),
     CheckConstraint("NOT isempty(outer_units)", name="units"),

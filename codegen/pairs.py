@@ -6,7 +6,7 @@ one row. Both ranges are under exclusion constraints: no code is ever on two uni
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,14 +20,49 @@ _FROM_INNER: Final = """CASE step WHEN 1 THEN lower(outer_units) + ({unit}) - lo
     ELSE upper(outer_units) - 1 - (({unit}) - lower(inner_units)) END"""
 
 
+_UNIT_BITS: Final = 34  # of a unit id, the key's id stands above them
+_LOCK: Final = 0x59494D03
+"""Advisory locks by key id: scans of the key's codes hold it together, whoever pairs some of them alone."""
+
+
 def mate_of(unit: str) -> str:
-    """SQL, to be joined laterally: the unit id on the other side of the unit id `unit`, this side, the outer batch."""
+    """SQL, to be joined laterally: the unit id on the other side of the unit id `unit`, this side, the outer batch, and
+    when the run of pairs last grew.
+    """  # noqa: D205 (one sentence)
     return f"""(
-        SELECT {_FROM_OUTER.format(unit=unit)} AS mate, 'outer' AS side, outer_batch_id AS home
+        SELECT {_FROM_OUTER.format(unit=unit)} AS mate, 'outer' AS side, outer_batch_id AS home, paired_at
         FROM code_pair WHERE outer_units @> ({unit})
         UNION ALL
-        SELECT {_FROM_INNER.format(unit=unit)}, 'inner', outer_batch_id FROM code_pair WHERE inner_units @> ({unit})
+        SELECT {_FROM_INNER.format(unit=unit)}, 'inner', outer_batch_id, paired_at
+        FROM code_pair WHERE inner_units @> ({unit})
         LIMIT 1)"""  # noqa: S608 (an expression of ours)
+
+
+async def hold_still(tx: Tx, unit_ids: Iterable[int]) -> None:
+    """Keep codes from being paired until the caller's transaction ends; called before it looks any of them up.
+
+    A scan that saw a code alone may so not award beside one that sees it paired: the one ends before the other begins.
+    Scans do not wait for each other here, and for a pairing only while it commits.
+    """
+    await _lock(tx, unit_ids, "pg_advisory_xact_lock_shared")
+
+
+async def _lock(tx: Tx, unit_ids: Iterable[int], function: str) -> None:
+    await tx.execute(
+        text(f"SELECT {function}(CAST(:lock AS integer), key) FROM unnest(CAST(:keys AS integer[])) AS k(key)"),  # noqa: S608 (a name of ours)
+        {"lock": _LOCK, "keys": sorted({unit_id >> _UNIT_BITS for unit_id in unit_ids})},
+    )
+
+
+async def mates(tx: Tx, unit_ids: Iterable[int]) -> dict[int, int]:
+    """The unit on the other side of each of these that is paired."""
+    rows = await tx.execute(
+        text(f"""
+            SELECT u.unit, m.mate FROM unnest(CAST(:units AS bigint[])) AS u(unit)
+            CROSS JOIN LATERAL {mate_of("u.unit")} m"""),  # noqa: S608 (a constant)
+        {"units": sorted(unit_ids)},
+    )
+    return {row.unit: row.mate for row in rows}
 
 
 def holds(state: str, unit: str) -> str:
@@ -82,7 +117,7 @@ def _join(one: Run, two: Run) -> Run | None:
 async def store(
     tx: Tx, found: Sequence[Run], *, brand_id: int, outer_batch_id: int, inner_batch_id: int, after: int | None
 ) -> int | None:
-    """Store runs of pairs, in at most three statements.
+    """Store runs of pairs, in at most four statements. Scans of both keys' codes wait from here to the commit.
 
     Args:
         tx: the caller's transaction; both batches are locked.
@@ -95,6 +130,14 @@ async def store(
     Returns:
         The row of the last run.
     """
+    row_id = await _add(tx, found, brand_id, outer_batch_id, inner_batch_id, after)
+    await _lock(tx, (unit for run in found for unit in (run.outer, run.inner)), "pg_advisory_xact_lock")
+    return row_id
+
+
+async def _add(
+    tx: Tx, found: Sequence[Run], brand_id: int, outer_batch_id: int, inner_batch_id: int, after: int | None
+) -> int | None:
     rest = list(found)
     row_id = after
     if after is not None and (grown := await _grow(tx, after, rest[0])):
@@ -137,7 +180,7 @@ async def _grow(tx: Tx, row_id: int, run: Run) -> int | None:
     await tx.execute(
         text("""
             UPDATE code_pair SET outer_units = int8range(:low, :end), inner_units = int8range(:inner_low, :inner_end),
-                step = :step WHERE id = :id"""),
+                step = :step, paired_at = now() WHERE id = :id"""),
         {
             "low": joined.outer,
             "end": joined.outer + joined.count,

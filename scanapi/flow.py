@@ -16,7 +16,7 @@ import msgspec
 
 from campaigns import awards, claims
 from campaigns.claims import Claim
-from codegen import foreign
+from codegen import foreign, pairs
 from codegen.issued import Issued, look_up
 from kernel.clock import now
 from kernel.crypto import Vault
@@ -100,8 +100,13 @@ def _unlisted(asked: Sequence[Scan], fresh: Sequence[Scan]) -> dict[UUID, Answer
 
 
 async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Regions) -> Known:
-    """Read what needs no lock; then lock units, members and draws, and read what others could have changed."""
+    """Read what needs no lock; then lock units, members and draws, and read what others could have changed.
+
+    Before all that, nobody may pair these codes with others until we are done.
+    """
     listed = {each.code.position for each in fresh if each.listed}
+    if fresh:
+        await pairs.hold_still(tx, (each.code.unit_id for each in fresh))
     issued = await look_up(tx, sorted({each.code.position for each in fresh}), listed=listed) if fresh else {}
     real = [each for each in fresh if issued_of(each, issued) is not None]
     unit_ids = sorted({unit_of(each, issued) for each in real})

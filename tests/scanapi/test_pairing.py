@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
-from campaigns import audit
+import pytest
+from sqlalchemy import text
+
+from campaigns import audit, claims
 from codegen import batches, capturing, gs1, line_sessions
 from kernel.clock import now
+from kernel.errors import Conflict
 from scanapi import settle
 from tests.world import World
 from traceability import shipments
@@ -79,18 +83,134 @@ async def test_a_parked_claim_of_an_inner_code_is_paid_whichever_batch_is_activa
         assert (await world.scan(code)).outcome == "repeat"
 
 
-async def test_of_claims_parked_on_both_codes_before_the_pairing_the_first_is_paid(world: World) -> None:
+async def claimed(world: World) -> list[tuple[int, str, str | None]]:
+    """Member, state and reason of all claims, in their order."""
+    async with world.opened.db.transaction() as tx:
+        rows = await tx.execute(text("SELECT member_id, state, reason FROM claim ORDER BY id"))
+        return [(world.member_ids.index(row[0]), row[1], row[2]) for row in rows]
+
+
+async def prove(world: World) -> dict[str, int]:
+    """Breaches by invariant, those that have none left out."""
+    async with world.opened.db.transaction() as tx:
+        return {each.name: each.breaches for each in await audit.prove(tx, world.opened.vault) if each.breaches}
+
+
+async def later(world: World) -> None:
+    """Ten minutes pass since the pairing and all activations."""
+    async with world.opened.db.transaction() as tx:
+        await tx.execute(text("UPDATE code_pair SET paired_at = paired_at - interval '10 minutes'"))
+        await tx.execute(text("UPDATE code_range SET set_at = set_at - interval '10 minutes'"))
+
+
+@pytest.mark.parametrize("first", ["outer", "inner"])
+async def test_of_claims_parked_on_both_codes_the_first_is_paid_and_the_other_voided(world: World, first: str) -> None:
     outer, outers = await world.issue(1)
     inner, inners = await world.issue(1)
-    assert (await world.scan(outers[0], member=1)).outcome == "inactive"
-    assert (await world.scan(inners[0], member=2)).outcome == "inactive"
+    codes = [outers[0], inners[0]] if first == "outer" else [inners[0], outers[0]]
+    for member, code in enumerate(codes, 1):
+        assert (await world.scan(code, member=member)).outcome == "inactive"
     await pair(world, outer, inner, [(outers[0], inners[0])])
     await world.activate(inner)
+    await later(world)
+    assert list(await prove(world)) == [
+        "no claim stays parked whose range was activated more than five minutes ago"
+    ]  # fmt: skip
     assert await settle.settle(world.opened.db, world.opened.vault) == 1
+    assert await claimed(world) == [(1, "posted", "inactive"), (2, "voided", "paired")]
     assert (await world.scan(inners[0], member=1)).outcome == "repeat"
+    assert (await world.scan(inners[0], member=2)).outcome == "taken"
+    assert await prove(world) == {}
     async with world.opened.db.transaction() as tx:
-        proofs = await audit.prove(tx, world.opened.vault)
-    assert [each for each in proofs if each.breaches] == []
+        trail = await tx.execute(text("SELECT after FROM audit_trail WHERE action = 'claim.void'"))
+        assert list(trail.scalars()) == [{"reason": "paired"}]
+
+
+@pytest.mark.parametrize("parked", ["outer", "inner"])
+async def test_a_claim_parked_on_one_code_is_not_paid_where_the_other_code_was(world: World, parked: str) -> None:
+    """The parked one is the earlier: that its unit was paid already weighs more."""
+    outer, outers = await world.issue(1)
+    inner, inners = await world.issue(1)
+    early, late, active = (outers, inners, inner) if parked == "outer" else (inners, outers, outer)
+    assert (await world.scan(early[0], member=1)).outcome == "inactive"
+    await world.activate(active)
+    assert (await world.scan(late[0], member=2)).outcome == "awarded"
+    await pair(world, outer, inner, [(outers[0], inners[0])])
+    assert await prove(world) == {}, "the sweep has its time"
+    await later(world)
+    assert "no claim stays pending whose unit was paid on its other code more than five minutes ago" in await prove(
+        world
+    )
+    assert await settle.settle(world.opened.db, world.opened.vault) == 0
+    assert await claimed(world) == [(1, "voided", "paired"), (2, "posted", None)]
+    assert await prove(world) == {}
+
+
+@pytest.mark.parametrize("post", [True, False])
+async def test_a_claim_held_on_one_code_is_decided_before_the_other_codes_is_settled(world: World, post: bool) -> None:
+    outer, outers = await world.issue(1)
+    inner, inners = await world.issue(1)
+    await world.activate(inner)
+    for member, (lat, lng) in ((None, (39.91, 116.40)), (1, (23.13, 113.26))):
+        place = {"lat": lat, "lng": lng, "datum": "wgs84", "accuracy_m": 20, "source": "gps"}
+        seen = await world.scan(inners[0], member=member, location=place)
+    assert seen.outcome == "held"
+    assert (await world.scan(outers[0], member=2)).outcome == "inactive"
+    await pair(world, outer, inner, [(outers[0], inners[0])])
+    await later(world)
+    assert await settle.settle(world.opened.db, world.opened.vault) == 0
+    assert await prove(world) == {}, "it waits for a person"
+    async with world.opened.db.transaction() as tx:
+        (held,) = await claims.held(tx, brand_id=world.brand.id)
+        await settle.decide(tx, world.opened.vault, held.id, post=post, reason="looked at the pack", actor="test")
+    assert await settle.settle(world.opened.db, world.opened.vault) == (0 if post else 1)
+    assert [each[1] for each in await claimed(world)] == (["posted", "voided"] if post else ["voided", "posted"])
+    assert await prove(world) == {}
+
+
+async def test_a_held_claim_is_not_paid_where_the_other_code_was_claimed_before(world: World) -> None:
+    outer, outers = await world.issue(1)
+    inner, inners = await world.issue(1)
+    assert (await world.scan(outers[0], member=2)).outcome == "inactive"
+    await world.activate(inner)
+    for member, (lat, lng) in ((None, (39.91, 116.40)), (1, (23.13, 113.26))):
+        place = {"lat": lat, "lng": lng, "datum": "wgs84", "accuracy_m": 20, "source": "gps"}
+        await world.scan(inners[0], member=member, location=place)
+    await pair(world, outer, inner, [(outers[0], inners[0])])
+    with pytest.raises(Conflict, match="other code was claimed before"):
+        async with world.opened.db.transaction() as tx:
+            (held,) = await claims.held(tx, brand_id=world.brand.id)
+            await settle.decide(tx, world.opened.vault, held.id, post=True, reason="looked", actor="test")
+    assert await settle.settle(world.opened.db, world.opened.vault) == 1
+    assert [each[1] for each in await claimed(world)] == ["posted", "voided"]
+
+
+async def test_a_scan_that_saw_a_code_alone_ends_before_another_sees_it_paired(world: World) -> None:
+    """Both would award otherwise, for they lock two units: the code's own and its mate's."""
+    outer, outers = await world.issue(1)
+    inner, inners = await world.issue(1)
+    await world.activate(outer)
+    await world.activate(inner)
+    await world.scan(inners[0], member=None)  # the unit's row, for the first scan to wait for
+
+    async def pair_and_scan() -> str:
+        await pair(world, outer, inner, [(outers[0], inners[0])])
+        return (await world.scan(inners[0], member=2)).outcome
+
+    async def waiting() -> int:
+        async with world.opened.db.transaction() as tx:
+            return int((await tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))).scalar_one())
+
+    async with world.opened.db.transaction() as tx:
+        await tx.execute(text("SELECT 1 FROM unit FOR UPDATE"))
+        alone = asyncio.create_task(world.scan(inners[0], member=1))
+        while await waiting() < 1:
+            await asyncio.sleep(0.01)
+        after = asyncio.create_task(pair_and_scan())
+        while await waiting() < 2 and not after.done():
+            await asyncio.sleep(0.01)
+    assert ((await alone).outcome, await after) == ("awarded", "taken")
+    assert await prove(world) == {}
 
 
 async def test_the_inner_code_went_where_the_outer_ones_carton_went(world: World) -> None:
