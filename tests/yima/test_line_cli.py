@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from codegen import gs1
-from tests.yima.conftest import Home
+from tests.yima.conftest import YIMA, Home
+from yima.cli.stations import CHUNK
 
 GTIN = "6909999000012"
 
@@ -98,6 +100,42 @@ def test_a_file_of_what_a_camera_saw_is_taken_in_once(home: Home, codes: dict[st
     broken.write_text(lines[0])
     assert "OUTER,INNER" in home.refuse("codes", "capture", broken, "--batch", batch, "--inner-batch", inner)
     assert "or a session" in home.refuse("codes", "capture", broken)
+
+
+def test_a_file_whose_capture_was_killed_is_gone_on_with_and_nothing_is_taken_twice(
+    home: Home, codes: dict[str, list[str]], tmp_path: Path
+) -> None:
+    batch, lines = next(iter(codes.items()))
+    file = tmp_path / "seen.txt"
+    file.write_text("\n".join([*lines[:30], *["nonsense"] * (2 * CHUNK - 30), *lines[30:40]]))
+    command = [str(YIMA), "codes", "capture", "-", "--batch", batch, "--json"]
+    killed = subprocess.Popen(
+        command, env=home.environment(), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert killed.stdin is not None
+    assert killed.stdout is not None
+    assert killed.stderr is not None
+    killed.stdin.write("".join(file.read_text().splitlines(keepends=True)[: CHUNK + 1]))  # the second chunk never fills
+    killed.stdin.flush()
+    name = next(line for line in killed.stderr if "--session" in line).split()[1].rstrip(":")
+    assert "malformed" in killed.stdout.readline(), "the first chunk was taken"
+    killed.kill()
+    killed.communicate()
+    other = tmp_path / "other.txt"
+    other.write_text("\n".join(reversed(file.read_text().splitlines())))
+    assert "with other codes" in home.refuse("codes", "capture", other, "--session", name)
+    assert "leave --inner" in home.refuse("codes", "capture", file, "--session", name, "--inner-batch", batch)
+    done = home.run("codes", "capture", file, "--session", name, "--json")
+    *remarks, total = done.lines
+    assert total == {
+        "session": name, "batch": batch, "totals": {"good": 40, "malformed": 2 * CHUNK - 30},
+    }, done.stderr  # fmt: skip
+    assert {each["at"] for each in remarks} == set(range(CHUNK + 1, 2 * CHUNK + 1)), "what came before was told before"
+    again = home.run("codes", "capture", file, "--session", name, "--json")
+    assert again.lines == [total]
+    assert "is closed: nothing" in again.stderr
+    assert "no session" in home.refuse("codes", "capture", file, "--session", "NOPE")
 
 
 def test_a_station_is_made_listed_and_revoked(home: Home, codes: dict[str, list[str]]) -> None:

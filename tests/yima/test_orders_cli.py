@@ -10,7 +10,7 @@ import pyrage
 import pytest
 from pyrage import x25519
 
-from tests.yima.conftest import Home
+from tests.yima.conftest import YIMA, Home
 
 GTIN = "6901234567892"
 
@@ -84,3 +84,18 @@ def test_a_passphrase_comes_from_a_file_and_is_told_nowhere(home: Home, brand: s
     home.ask("codes", "activate", "--batch", manifest["batch"])
     assert home.ask("codes", "close", "--batch", manifest["batch"])["state"] == "closed"
     assert "is closed" in home.refuse("codes", "package", "--batch", manifest["batch"], "--out", tmp_path / "x")
+
+
+def test_whoever_waits_for_a_worker_that_is_not_there_is_told_how_to_start_one(home: Home, brand: str) -> None:
+    given = ["codes", "order", "--brand", brand, "--gtin", GTIN, "--count", "20", "--order", "PO-W", "--wait"]
+    waiting = subprocess.Popen([str(YIMA), *given], env=home.environment(), stderr=subprocess.PIPE, text=True)
+    assert waiting.stderr is not None
+    try:
+        said = next(line for line in waiting.stderr if line.startswith("No worker"))
+    finally:
+        waiting.kill()
+        waiting.communicate()
+    assert "has ever shown life" in said
+    assert "`yima up`" in said
+    ordered = [row for row in home.ask("codes", "orders", "--brand", brand) if row["order"] == "PO-W"]
+    assert [row["state"] for row in ordered] == ["ordered"], "it waits for a worker all the same"

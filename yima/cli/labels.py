@@ -17,6 +17,7 @@ from yima.cli import reading
 from yima.cli import templates as template_commands
 from yima.cli.common import json_option, progress, run, say
 from yima.cli.switching import batch_option, first_option, last_option
+from yima.cli.waiting import Vigil
 from yima.runtime import Runtime
 
 POLL_S = 0.2
@@ -94,6 +95,7 @@ def render_labels(
 
 async def _in_background(runtime: Runtime, job: Job, tell: Any) -> dict[str, Any]:  # noqa: ANN401 (a callable)
     task_id = await rendering.submit(runtime, job)
+    vigil = Vigil()
     while True:
         async with runtime.db.transaction() as tx:
             status = await tasks.status(tx, task_id)
@@ -102,6 +104,7 @@ async def _in_background(runtime: Runtime, job: Job, tell: Any) -> dict[str, Any
             raise InvalidInput(status.error or "The worker could not print the labels.")
         if status.state == "done":
             return status.result or {}
+        await vigil.look(runtime)
         await anyio.sleep(POLL_S)
 
 

@@ -18,6 +18,7 @@ from kernel.errors import Conflict, InvalidInput
 from traceability import catalogue
 from yima import broker, writing
 from yima.cli.common import actor, json_option, plain, progress, remark, run, say
+from yima.cli.waiting import Vigil
 from yima.runtime import Runtime
 
 POLL_S: Final = 0.3
@@ -101,6 +102,7 @@ def order_codes(*, slug: str, as_json: bool, wait: bool, **given: Any) -> None: 
 
 
 async def _watch(runtime: Runtime, name: str, package: Package, *, wait: bool) -> dict[str, Any]:
+    vigil = Vigil()
     with progress(f"Writing {package.name}", max(package.rows, 1)) as tell:
         while True:
             async with runtime.db.transaction() as tx:
@@ -110,6 +112,7 @@ async def _watch(runtime: Runtime, name: str, package: Package, *, wait: bool) -
                 break
             if package.total:
                 tell(package.done * package.rows // package.total)
+            await vigil.look(runtime)
             await anyio.sleep(POLL_S)
     if wait and package.state == "failed":
         remark(f"Error: {package.error}")

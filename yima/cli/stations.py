@@ -103,6 +103,8 @@ def capture_codes(
     """
     if (name is None) == (session is None):
         raise InvalidInput("Name a batch to begin a session, or a session to go on with.")
+    if session is not None and inner is not None:
+        raise InvalidInput(f"Session {session} knows which batches it pairs: leave --inner-batch away.")
 
     async def use(runtime: Runtime) -> Session:
         async with runtime.db.transaction() as tx:
@@ -113,12 +115,17 @@ def capture_codes(
                 batch = await batches.get(tx, name or "")
                 mate = None if inner is None else await batches.get(tx, inner, brand_id=batch.brand_id)
                 at = await line_sessions.start(tx, batch, inner=mate, direction=direction, actor=actor())
+        if at.state != "open":
+            remark(f"Session {at.name} is closed: nothing of the file is taken in.")
+            return at
         remark(f"Session {at.name}: goes on with --session {at.name} if this is interrupted.")
         for sequence, chunk in enumerate(_chunks(file, pairs=at.inner_batch is not None), 1):
-            if sequence < at.next_sequence:
-                continue
+            if sequence < at.next_sequence - capturing.REPLIES_KEPT:
+                continue  # taken so long ago that it cannot be compared any more
             async with runtime.db.transaction() as tx:
                 taken = await capturing.capture(tx, ring, at.name, brand_id=at.brand_id, sequence=sequence, texts=chunk)
+            if sequence < at.next_sequence:
+                continue  # the same codes as then, or it were refused; what there was to say of them was said
             for place, each in enumerate(taken.answers, 1 + (sequence - 1) * CHUNK):
                 if each.verdict != GOOD or each.remark:
                     line({"at": place, **capturing.plain(each)})
