@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import json
+import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -194,6 +196,11 @@ def test_a_request_id_that_is_well_formed_is_taken(said: str) -> None:
     assert requests.accept(said) == said
 
 
+def _said(answer: Any) -> tuple[str, str]:
+    allowed = ",".join(sorted(answer.headers.get("allow", "").split(", ")))
+    return allowed, re.sub("[0-9a-f]{32}", "", answer.text.replace("/metrics", "/nothing"))
+
+
 async def test_figures_are_not_shown_through_a_proxy_or_to_strangers(settings: Settings, database_url: str) -> None:
     from yima import asgi
 
@@ -205,7 +212,10 @@ async def test_figures_are_not_shown_through_a_proxy_or_to_strangers(settings: S
             assert (await asking.get("/metrics")).status_code == 200
             for name in ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"):
                 assert (await asking.get("/metrics", headers={name: "for=10.0.0.2"})).status_code == 404
-            assert (await asking.post("/metrics")).status_code == 404
+            # it is told from no page that there is not, however it is asked
+            for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+                hidden, nothing = [await asking.request(method, path) for path in ("/metrics", "/nothing")]
+                assert (hidden.status_code, _said(hidden)) == (nothing.status_code, _said(nothing)), method
         for peer in ("203.0.113.1", "127.0.0.1", "::1"):
             async with client(app, peer) as asking:
                 refused = await asking.get("/metrics", headers={"X-Forwarded-For": "10.0.0.1"})
