@@ -132,8 +132,8 @@ def _part(
     lost: dict[int, Claim] = {}
     for claim in sorted(wanted, key=lambda each: each.id):
         found = standing.get(claim.unit_id)
-        if found is None or found.id != claim.id or found.state != "pending":
-            continue  # settled meanwhile
+        if found is None or (found.id, found.state, found.reason) != (claim.id, "pending", claim.reason):
+            continue  # settled meanwhile, or held for a person, because its key leaked
         rival = standing.get(mates.get(claim.unit_id, -1))
         if rival is not None and (rival.state == "posted" or rival.id in ready):
             lost[claim.id] = claim

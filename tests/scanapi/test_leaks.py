@@ -22,6 +22,7 @@ from kernel.errors import Conflict, InvalidInput, NotFound
 from scanapi import settle
 from tests.world import World
 from traceability import shipments
+from traceability.scans import ScanReply
 from traceability.shipments import Carton
 
 
@@ -179,6 +180,55 @@ async def test_an_order_at_the_same_moment_is_stopped_too_or_made_with_a_new_key
         assert rows.scalar_one() == 0
     refused = [each for each in made if isinstance(each, BaseException)]
     assert [each for each in refused if not (isinstance(each, Conflict) and "revoked" in each.message)] == []
+
+
+async def test_claims_around_the_moment_of_a_leak_end_in_exactly_one_way(world: World) -> None:
+    inactive, lines = await world.issue(20)  # parked claims, paid by an activation at the same moment
+    assert {(await world.scan(line, member=n)).outcome for n, line in enumerate(lines)} == {"inactive"}
+
+    async def scans() -> list[ScanReply]:
+        return await asyncio.gather(*(world.scan(line, member=n % 20) for n, line in enumerate(world.lines)))
+
+    async def stop() -> Stopped:
+        while world.service.gate.groups < 22:  # some were scanned before
+            await asyncio.sleep(0)
+        return await _stop(world)
+
+    replies, _, _, *_ = await asyncio.gather(
+        scans(), stop(), world.activate(inactive), *(settle.settle(world.opened.db, world.opened.vault) for _ in "12")
+    )
+    await settle.settle(world.opened.db, world.opened.vault)
+    async with world.opened.db.transaction() as tx:
+        rows = await tx.execute(text("SELECT scan_id, state, reason FROM claim"))
+        claimed = {row.scan_id: (row.state, row.reason) for row in rows}
+        paid = await tx.execute(
+            text("""
+                SELECT coalesce(sum(e.amount), 0) FROM entry e JOIN account a ON a.id = e.account_id
+                WHERE a.member_id IS NOT NULL AND a.currency = 'spendable'""")
+        )
+        points = paid.scalar_one()
+    assert len(claimed) == len(world.lines) + len(lines)
+    ends = {"awarded": ("posted", None), "held": ("pending", "leaked_key")}
+    assert all(claimed[each.scan_id] == ends[each.outcome] for each in replies)
+    assert set(claimed.values()) <= {*ends.values(), ("posted", "inactive")}
+    assert points == 10 * sum(state == "posted" for state, _ in claimed.values())
+    again = await scans()
+    assert {each.outcome for each in again} == {"repeat"}
+
+
+async def test_a_parked_claim_that_is_held_meanwhile_is_not_paid(world: World) -> None:
+    batch, lines = await world.issue(1)
+    assert (await world.scan(lines[0])).outcome == "inactive"
+    await world.activate(batch)
+    async with world.opened.db.transaction() as tx:
+        chosen = await claims.settleable(tx, 10)
+    assert len(chosen) == 1
+    await _stop(world, since=now() - timedelta(hours=1))
+    async with world.opened.db.transaction() as tx:
+        assert await claims.hold_leaked(tx) == 1
+    async with world.opened.db.transaction() as tx:
+        mates = await settle._lock(tx, chosen)
+        assert await settle._pay(tx, world.opened.vault, chosen, mates) == {}
 
 
 @pytest.mark.parametrize(
