@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import quote
 
@@ -18,11 +18,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 PREFIX: Final = "/F/"
 PACKED_CHARS_MAX: Final = 2_700
 """What 2,000 characters of an address become."""
-OWN_SEGMENTS: Final = frozenset(
-    {"", "q", "f", "01", "console", "api", "static", "schema", "health", "ready", "metrics", "code", "scan", "sign-in",
-     "sign-out", "me", "draws", "brand", "products", "story", ".well-known", "favicon.ico", "robots.txt"}
-)  # fmt: skip
-"""First segments of our own paths: no old address takes them over, whatever pattern somebody declared."""
+_BESIDE: Final = frozenset({"", "metrics", "favicon.ico", "robots.txt"})
+"""First segments of paths that are ours and no route's."""
 
 
 def pack(text: str) -> str:
@@ -45,6 +42,16 @@ def path_of(code: str, *, safe: str = "") -> str:
     return f"{PREFIX}{pack(code)}" if "/" in code else f"/Q/{quote(code, safe=safe)}"
 
 
+def first_segments(routes: Iterable[str]) -> frozenset[str]:
+    """First segments of our own paths: no old address takes them over, whatever pattern somebody declared.
+
+    Args:
+        routes: the paths of all routes; one that begins with a parameter has none.
+    """
+    firsts = {path[1:].partition("/")[0].lower() for path in routes}
+    return _BESIDE | {first for first in firsts if "{" not in first}
+
+
 class Readdress:
     """Stands before the routes and gives old addresses their path here.
 
@@ -52,12 +59,21 @@ class Readdress:
         application: what answers.
         hosts: the hosts whose addresses are served, at the moment.
         fits: whether an address may be a code of theirs; it asks no database.
+        own: first segments of paths that stay ours on every host.
     """
 
-    def __init__(self, application: ASGIApp, hosts: Callable[[], frozenset[str]], fits: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        application: ASGIApp,
+        hosts: Callable[[], frozenset[str]],
+        fits: Callable[[str], bool],
+        *,
+        own: frozenset[str],
+    ) -> None:
         self._application = application
         self._hosts = hosts
         self._fits = fits
+        self._own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -78,7 +94,7 @@ class Readdress:
         named = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
         host = named.partition(":")[0].lower()
         raw = bytes(scope.get("raw_path") or b"").decode("latin-1")
-        if host not in hosts or raw[1:].partition("/")[0].lower() in OWN_SEGMENTS:
+        if host not in hosts or raw[1:].partition("/")[0].lower() in self._own:
             return None
         query = bytes(scope.get("query_string", b"")).decode("latin-1")
         address = f"https://{host}{raw.partition('?')[0]}{'?' if query else ''}{query}"

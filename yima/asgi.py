@@ -43,7 +43,7 @@ from traceability.scans import Look, ScanReply, ScanRequest
 from web import pages
 from web.console import routes as console
 from web.console.desk import Desk, Means, open_desk
-from web.older import Readdress
+from web.older import Readdress, first_segments
 from web.ports import DrawShown, Me, PrizeHeld
 from yima import broker, importing, readiness, runtime, writing
 from yima.edge import Edge
@@ -297,7 +297,8 @@ def make_app(settings: Settings, url: str) -> Edge:
         spans = telemetry.Spans(settings.otlp_url, service="yima-web")
     ports = Pages(Wiring())
     application = make_litestar(settings, url, figures, spans, ports=ports)
-    guarded = Guard(Readdress(application, ports.older_hosts, ports.may_be_listed))
+    own = first_segments(each.path for each in application.routes)
+    guarded = Guard(Readdress(application, ports.older_hosts, ports.may_be_listed, own=own))
     return Edge(guarded, settings, figures, trace=None if spans is None else spans.request)
 
 
