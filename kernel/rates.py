@@ -73,3 +73,9 @@ class Table:
         self._due.move_to_end(key)
         while len(self._due) > self._keys_max:
             self._due.popitem(last=False)
+
+    def give_back(self, key: Hashable) -> None:
+        """Take back one that was noted; a key that was forgotten meanwhile has nothing to get back."""
+        due = self._due.get(key)
+        if due is not None:
+            self._due[key] = due - self.rate.every_s

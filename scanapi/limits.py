@@ -92,6 +92,11 @@ class Limits:
         for table, key, now in self._entries(kind, address, device):
             table.take(key, now)
 
+    def give_back(self, kind: Kind, address: str | None, device: bytes | None) -> None:
+        """Take back one that was counted and has turned out not to be of the kind."""
+        for table, key, _ in self._entries(kind, address, device):
+            table.give_back(key)
+
     def _entries(self, kind: Kind, address: str | None, device: bytes | None) -> list[tuple[Table, Hashable, float]]:
         network = network_of(address, self._exempt)
         if network is None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -98,39 +98,40 @@ class ScanService:
         if code is None:
             if listed is None:
                 return self._turn_away(request, parsed, device)
-            self._admit_lookup(request.address, device)
             code = listed.unfound
         host = parsed.host if parsed is not None else None
         region = None if location is None else self._regions.locate(location.lat, location.lng)
         address = self._addresses.locate(request.address or "")
         if source == "none" and address.province is not None:
             source = "ip"
-        answer = await self.gate.submit(
-            Scan(
-                scan_id=request.scan_id,
-                body_hash=_body_hash(request),
-                language=language,
-                code=code,
-                host=host if listed is None else listed.host,
-                member=request.member,
-                device=device,
-                location=location,
-                location_source=source,
-                location_sealed=None if location is None else self._seal(location),
-                region=region,
-                ip_province=address.province,
-                data_versions=_versions(self._regions.version, address.source_version),
-                page=self._page(request, code.symbols),
-                listed=listed,
-            )
+        scan = Scan(
+            scan_id=request.scan_id,
+            body_hash=_body_hash(request),
+            language=language,
+            code=code,
+            host=host if listed is None else listed.host,
+            member=request.member,
+            device=device,
+            location=location,
+            location_source=source,
+            location_sealed=None if location is None else self._seal(location),
+            region=region,
+            ip_province=address.province,
+            data_versions=_versions(self._regions.version, address.source_version),
+            page=self._page(request, code.symbols),
+            listed=listed,
         )
-        if isinstance(answer, YimaError):
-            self.outcomes[answer.code] += 1
-            raise answer
-        outcome = outcome_of(answer)
-        self.outcomes[outcome] += 1
-        if listed is not None and outcome == Outcome.FORGED:
-            self._note_unlisted(parsed, request.code, request.address, device)
+        async with self._lookup(listed, request.address, device) as found:
+            answer = await self.gate.submit(scan)
+            if isinstance(answer, YimaError):
+                self.outcomes[answer.code] += 1
+                raise answer
+            outcome = outcome_of(answer)
+            self.outcomes[outcome] += 1
+            if listed is not None and outcome == Outcome.FORGED:
+                self.counters.refuse("forged", None if parsed is None else parsed.key_id, request.code, device)
+            else:
+                found()
         return answer
 
     def _recognise(self, text_: str) -> tuple[ParsedCode | None, VerifiedCode | None, Listed | None]:
@@ -141,18 +142,35 @@ class ScanService:
             code = self.keys.verify(parsed)
         return parsed, code, None if code is not None else self.register.read(text_)
 
-    def _admit_lookup(self, address: str | None, device: bytes | None) -> None:
-        """Let a code without a signature be looked up, unless there were too many.
+    @asynccontextmanager
+    async def _lookup(
+        self, listed: Listed | None, address: str | None, device: bytes | None
+    ) -> AsyncIterator[Callable[[], None]]:
+        """Let a code be looked up: one without a signature counts as nobody's until it is told to be `found`.
+
+        So of many that are sent at once no more are looked up than may be wrong. A look-up that fails costs nothing.
 
         Raises:
             TooManyCodes: too many lookups, or too many codes that were nobody's.
         """
-        self.limits.need("wrong", address, device)
-        self.limits.charge("unsigned", address, device)
+        owed = False
 
-    def _note_unlisted(self, parsed: ParsedCode | None, text_: str, address: str | None, device: bytes | None) -> None:
-        self.limits.note("wrong", address, device)
-        self.counters.refuse("forged", None if parsed is None else parsed.key_id, text_, device)
+        def found() -> None:
+            nonlocal owed
+            if owed:
+                self.limits.give_back("wrong", address, device)
+            owed = False
+
+        if listed is not None:
+            self.limits.need("wrong", address, device)
+            self.limits.charge("unsigned", address, device)
+            self.limits.note("wrong", address, device)
+            owed = True
+        try:
+            yield found
+        except Exception:
+            found()
+            raise
 
     def _turn_away(self, request: ScanRequest, parsed: ParsedCode | None, device: bytes | None) -> bytes:
         """Answer a text that is no code; nothing tells a mistyped symbol from a forgery, its time neither.
@@ -220,20 +238,18 @@ class ScanService:
         """
         parsed, verified, listed = self._recognise(code)
         device = self._device(device_id)
-        if listed is not None:
-            self._admit_lookup(address, device)
-        elif parsed is None:
+        if listed is None and parsed is None:
             return Look("malformed", sentences.tell("malformed", language))
         forged = Look("forged", sentences.tell("forged", language), code="" if parsed is None else parsed.symbols)
         if listed is None and verified is None:
             self.limits.charge("wrong", address, device)
             return forged
-        async with self._db.transaction() as tx:
+        async with self._lookup(listed, address, device) as found, self._db.transaction() as tx:
             if verified is None:
                 verified = None if listed is None else listed.found(await foreign.look_up(tx, listed.hashes))
             if verified is None:
-                self.limits.note("wrong", address, device)
                 return forged
+            found()
             positions = [verified.position]
             issued = (await look_up(tx, positions, listed=() if listed is None else positions)).get(positions[0])
             if issued is None or issued.gtin is None or verified.url_gtin not in (None, issued.gtin):

@@ -118,7 +118,7 @@ async def test_forged_codes_over_the_limit_are_turned_away_without_a_statement_a
     forger = Sealer(CodeKey(5, b"x" * 32))
     burst = RATES["wrong"][1].burst
     world.service.limits = Limits(clock=Clock())  # no time passes, however slow the machine is
-    await world.service.keys.close()  # it looks for new keys each second, which would be counted too
+    await world.hold_still()
     before = world.opened.db.statements
     for serial in range(burst):
         assert (await world.scan(forger.seal(serial))).outcome is Outcome.FORGED
