@@ -7,7 +7,7 @@ rows: a code is found by `codegen.foreign` once its batch is there, and the batc
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -32,6 +32,7 @@ FILE_CHARS_MAX: Final = 120
 PENDING_MAX: Final = 20
 """Imports of a brand that wait for a worker or for a decision: each keeps a file on the disk."""
 OPEN_STATES: Final = ("reading", "judged", "placing")
+_HOSTS_LOCK: Final = 0x59494D41_02  # advisory lock: one import of codes with a host is confirmed at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ async def request(
     )
     if known.scalar_one_or_none() is None:
         raise NotFound(f"The brand has no product with GTIN {gtin}.")
-    await _judge_room(tx, brand_id, pattern)
+    await judge_room(tx, brand_id, pattern)
     task_id = await tasks.submit(tx, JUDGE, {"import": name}, brand_id=brand_id)
     await tx.execute(
         text("""
@@ -155,20 +156,30 @@ async def request(
     return task_id
 
 
-async def _judge_room(tx: Tx, brand_id: int, pattern: Pattern) -> None:
+async def judge_room(tx: Tx, brand_id: int, pattern: Pattern) -> None:
+    """Refuse an import that would not be taken, before its file is.
+
+    Raises:
+        Conflict: another brand's codes bear that host, or too many imports wait.
+    """
     waiting = await tx.execute(
         text("SELECT count(*) FROM code_import WHERE brand_id = :brand AND state = ANY(:states)"),
         {"brand": brand_id, "states": list(OPEN_STATES)},
     )
     if waiting.scalar_one() >= PENDING_MAX:
         raise Conflict(f"{PENDING_MAX} imports wait already: confirm or cancel some of them first.")
+    await _judge_host(tx, brand_id, pattern, ("judged", "placing", "live"))
+
+
+async def _judge_host(tx: Tx, brand_id: int, pattern: Pattern, states: Sequence[str]) -> None:
+    """Refuse a host that imports of another brand bear which are as far as that."""
     if not pattern.host:
         return
     templates = await tx.execute(
         text("""
             SELECT DISTINCT template FROM code_import
-            WHERE brand_id <> :brand AND state IN ('judged', 'placing', 'live') AND template LIKE '%://%'"""),
-        {"brand": brand_id},
+            WHERE brand_id <> :brand AND state = ANY(:states) AND template LIKE '%://%'"""),
+        {"brand": brand_id, "states": list(states)},
     )
     for template in templates.scalars():
         if template.partition("://")[2].lower().startswith((f"{pattern.host}/", f"{pattern.host}?")):
@@ -271,7 +282,8 @@ async def confirm(tx: Tx, vault: Vault, name: str, *, brand_id: int | None = Non
 
     Raises:
         NotFound: no such import.
-        Conflict: it is not judged (any more), or has no good row.
+        Conflict: it is not judged (any more), or has no good row, or another brand was faster to import codes of its
+            host.
         Unavailable: the key has no such range left (rotate it).
     """
     found = await get(tx, name, brand_id=brand_id, lock=True)
@@ -279,6 +291,9 @@ async def confirm(tx: Tx, vault: Vault, name: str, *, brand_id: int | None = Non
         raise Conflict(f"Import {found.name} is {found.state}: only one that is judged can be confirmed.")
     if not found.good:
         raise Conflict(f"Import {found.name} has no good row.")
+    if found.pattern.host:  # two brands may have handed in files of one host before either's was judged
+        await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _HOSTS_LOCK})
+        await _judge_host(tx, found.brand_id, found.pattern, ("placing", "live"))
     key = await keys.lock_active(tx, vault, brand_id=found.brand_id, actor=actor)
     if key.next_unit + found.good > keys.UNITS_PER_KEY:
         raise Unavailable(f"Key {key.id} has only {keys.UNITS_PER_KEY - key.next_unit:,} units left: rotate it.")
@@ -322,7 +337,7 @@ async def cancel(tx: Tx, name: str, *, brand_id: int | None = None, actor: str) 
     return found
 
 
-async def resume(tx: Tx, name: str, *, brand_id: int | None = None) -> UUID | None:
+async def resume(tx: Tx, name: str, *, brand_id: int | None = None, actor: str) -> UUID | None:
     """Have a worker go on with an import whose task has failed (a full disk, a folder that was not shared).
 
     Returns:
@@ -339,6 +354,10 @@ async def resume(tx: Tx, name: str, *, brand_id: int | None = None) -> UUID | No
     kind = JUDGE if found.state == "reading" else PLACE
     task_id = await tasks.submit(tx, kind, {"import": found.name}, brand_id=found.brand_id)
     await tx.execute(text("UPDATE code_import SET task_id = :task WHERE id = :id"), {"task": task_id, "id": found.id})
+    await audit.record(
+        tx, brand_id=found.brand_id, actor=actor, action="import.resume", subject=f"import {found.name}",
+        after={"state": found.state, "placed": found.placed},
+    )  # fmt: skip
     return task_id
 
 

@@ -7,6 +7,7 @@ whole before anything is recorded of it, so that what a person changes afterward
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import time
@@ -21,6 +22,8 @@ from kernel import ids
 from kernel.errors import InvalidInput
 
 COPY_BYTES: Final = 1 << 20
+SPARE_BYTES_MIN: Final = 1 << 30
+"""So much of the disk no file takes: the database may lie on the same one."""
 ORPHAN_S: Final = 86_400
 """A folder that no import names is left by somebody who went away in the middle of an upload; it goes after a day."""
 _GIVEN: Final = "given"
@@ -77,6 +80,11 @@ class Spooling:
         if self._size > rowfiles.FILE_BYTES_MAX:
             raise InvalidInput(f"A file has at most {rowfiles.FILE_BYTES_MAX >> 30} GiB; cut it.", field="file")
         self._digest.update(block)
+        if shutil.disk_usage(self._folder).free - len(block) < SPARE_BYTES_MIN:
+            raise InvalidInput(
+                "The file cannot be stored: the disk is nearly full, and its rest is kept for the database. "
+                "Make room, or try again later.", field="file",
+            )  # fmt: skip
         try:
             while block:
                 block = block[self._file.write(block) :]
@@ -136,4 +144,12 @@ def orphans(root: Path, named: set[str]) -> list[str]:
     if not root.is_dir():
         return []
     oldest = time.time() - ORPHAN_S
-    return [each.name for each in root.iterdir() if each.name not in named and each.stat().st_mtime < oldest]
+    return [each.name for each in root.iterdir() if each.name not in named and _changed_at(each) < oldest]
+
+
+def _changed_at(folder: Path) -> float:
+    """When something was last put into a folder; one that somebody removes at this moment is no orphan."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf

@@ -42,6 +42,8 @@ SECURITY_HEADERS: Final = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 
+UPLOADS_AT_ONCE_MAX: Final = 4
+"""Files to be imported that a process takes in at once."""
 _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 _PACK_BYTES_MIN: Final = 1_000
 _PACK_BYTES_MAX: Final = 2_000_000
@@ -75,6 +77,7 @@ class Means:
         mail: whether e-mail can be sent.
         decide_claim: decides a held claim in the caller's transaction; pays it where `post`, else voids it.
         reading: the turns in which uploaded photos are read.
+        uploading: the turns in which files to be imported are taken in; each fills the disk while it comes.
     """
 
     db: Database
@@ -91,6 +94,7 @@ class Means:
     mail: bool
     decide_claim: DecideClaim
     reading: Turns = field(default_factory=lambda: Turns(at_once=1, waiting_max=4))
+    uploading: Turns = field(default_factory=lambda: Turns(at_once=UPLOADS_AT_ONCE_MAX, waiting_max=0))
 
 
 @dataclass(frozen=True, slots=True)

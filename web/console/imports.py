@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ TONES: Final = {
 }  # fmt: skip
 
 _ID_MAX: Final = 2**62
+_CONFLICTS: Final = ("imports.conflict", "imports.conflict.host")
 _LENGTH: Final = re.compile(r"([0-9]{1,3})(?:\s*[-\u2013]\s*([0-9]{1,3}))?")
 
 
@@ -114,13 +116,19 @@ async def upload(desk: GivenDesk, seat: GivenSeat, request: Request[Any, Any, An
     """Take a file into the spool, and have a worker judge it. Nothing of it is live before it is confirmed."""
     root = desk.means.imports
 
+    stack = AsyncExitStack()
+
     async def judge(given: dict[str, str]) -> None:
         await judge_sender(request, desk, seat.visit, given.get("csrf") or request.headers.get(CSRF_HEADER) or "")
         draft = _draft(given)
-        draft.pattern()
+        pattern = draft.pattern()
         draft.columns()
+        async with desk.means.db.transaction() as tx:
+            await imports.judge_room(tx, seat.brand.id, pattern)
+        await stack.enter_async_context(desk.means.uploading.turn())
 
-    sent = await uploads.read(request, root, judge)
+    async with stack:
+        sent = await uploads.read(request, root, judge)
     draft = _draft(sent.fields)
     if sent.spooled is None:
         error = sent.refused or InvalidInput("Choose a file.", field="file")
@@ -194,7 +202,7 @@ async def cancel(desk: GivenDesk, seat: GivenSeat, form: GivenForm, name: FromPa
 async def resume(desk: GivenDesk, seat: GivenSeat, form: GivenForm, name: FromPath[str]) -> Response[bytes]:  # noqa: ARG001 - its reading is the judgement
     """Go on with one whose task has failed."""
     async with desk.means.db.transaction() as tx:
-        task_id = await imports.resume(tx, name, brand_id=seat.brand.id)
+        task_id = await imports.resume(tx, name, brand_id=seat.brand.id, actor=seat.actor)
     if task_id is not None:
         desk.means.wake_task(task_id)
     return desk.redirect(seat.visit, seat.path(f"/imports/{name}"))
@@ -246,7 +254,7 @@ async def _page(desk: Desk, seat: Seat, name: str, template: str, *, error: Yima
         tones=TONES,
         errors=forms.Refusals()
         if error is None
-        else forms.Refusals({"": say("imports.conflict", seat.visit.language)}),
+        else forms.Refusals({"": say(_CONFLICTS[error.details.get("field") == "template"], seat.visit.language)}),
         may_import=Permission.ORDER_CODES in seat.may,
     )
 

@@ -13,7 +13,7 @@ from litestar import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from codegen.spool import Spooled, Spooling
-from kernel.errors import InvalidInput, YimaError
+from kernel.errors import Conflict, InvalidInput, Unavailable, YimaError
 
 FIELDS_MAX: Final = 40
 FIELD_BYTES_MAX: Final = 4_096
@@ -22,7 +22,8 @@ DRAIN_BYTES_MAX: Final = 64 << 20
 """Of an upload that is refused, so much is still read: a browser that is cut off in the middle shows no answer."""
 
 Judge = Callable[[dict[str, str]], Coroutine[Any, Any, None]]
-"""Judges the fields that came before the file; raises `YimaError`."""
+"""Judges the fields that came before the file; raises `YimaError`. After `InvalidInput`, `Conflict` and `Unavailable`
+the rest of the body is read and thrown away, so that a browser shows the answer; after others no more is read."""
 
 
 @dataclass(slots=True)
@@ -100,9 +101,8 @@ class _Reading:
         if isinstance(event, MultipartSegment):
             self._segment = event
             self._waiting.clear()
-            if event.filename is not None and not self.upload.name:
-                self.upload.name = event.filename
-                await self._begin()
+            if event.filename is not None:
+                await self._begin(event.filename)
         elif event is None:
             await self._end_part()
         elif self._segment is not None and self._segment.filename is not None:
@@ -112,7 +112,11 @@ class _Reading:
         else:
             raise InvalidInput(f"A field has at most {FIELD_BYTES_MAX:,} bytes.")
 
-    async def _begin(self) -> None:
+    async def _begin(self, name: str) -> None:
+        if self._spooling is not None:
+            self.upload.refused = InvalidInput("An upload holds one file: send the others by themselves.", field="file")
+            return
+        self.upload.name = name
         await self._judge_once()
         if self.upload.refused is None:
             self._spooling = self.stack.enter_context(Spooling(self._root))
@@ -123,7 +127,7 @@ class _Reading:
         self._judged = True
         try:
             await self._judge(self.upload.fields)
-        except InvalidInput as error:
+        except (InvalidInput, Conflict, Unavailable) as error:
             self.upload.refused = error
 
     async def _keep(self, block: bytes) -> None:

@@ -112,7 +112,7 @@ def resume_import(*, name: str, as_json: bool) -> None:
 
     async def use(runtime: Runtime) -> dict[str, Any]:
         async with runtime.db.transaction() as tx:
-            await imports.resume(tx, name)
+            await imports.resume(tx, name, actor=actor())
             found = await imports.get(tx, name)
         if found.state in ("reading", "placing"):
             found = await _follow(runtime, found, "Going on")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
-from codegen import imports, rowfiles
+from codegen import imports, rowfiles, spool
 from codegen.scheme import CodeKey, Sealer
 from staff.access import Role
 from tests.web.console.conftest import Client, Console
@@ -20,6 +20,7 @@ from tests.web.console.eyes import serious_problems
 from tests.world import GTIN
 from traceability.scans import Outcome
 from web import older
+from web.console.turns import Turns
 from yima import importing, worker
 
 _numbers = iter(range(10**12, 2 * 10**12, 1_000))
@@ -159,6 +160,70 @@ async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(
     assert spooled(console) == before
     answer = await upload(console, client, exactly)
     assert answer.status_code == 303
+
+
+async def test_an_upload_of_two_files_is_refused_and_leaves_nothing(console: Console) -> None:
+    client = await console.client(Role.FACTORY)
+    before = spooled(console)
+    files = [("file", (f"{n}.csv", drug(next(_numbers)).encode(), "text/csv")) for n in range(2)]
+    answer = await client.http.post(console.path("/imports/new"), data=fields(client), files=files)
+    assert answer.status_code == 400
+    assert "An upload holds one file" in answer.text
+    assert spooled(console) == before
+
+
+async def test_a_brand_with_too_many_imports_is_told_before_its_file_is_kept(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await console.client(Role.FACTORY)
+    monkeypatch.setattr(imports, "PENDING_MAX", 0)
+    monkeypatch.setattr(spool.Spooling, "write", None)
+    answer = await upload(console, client, drug(next(_numbers)).encode())
+    assert answer.status_code == 409
+    assert "imports wait already" in answer.text
+
+
+async def test_no_more_uploads_at_once_than_a_process_takes(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Turns, "turn", Turns(at_once=0, waiting_max=0).turn)
+    client = await console.client(Role.FACTORY)
+    before = spooled(console)
+    answer = await upload(console, client, drug(next(_numbers)).encode())
+    assert answer.status_code == 503
+    assert "try again in a moment" in answer.text
+    assert spooled(console) == before
+
+
+async def test_a_nearly_full_disk_is_not_filled(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await console.client(Role.FACTORY)
+    before = spooled(console)
+    monkeypatch.setattr(spool, "SPARE_BYTES_MIN", 1 << 60)
+    answer = await upload(console, client, drug(next(_numbers)).encode())
+    assert answer.status_code == 400
+    assert "the disk is nearly full" in answer.text
+    assert spooled(console) == before
+
+
+def test_every_first_segment_of_a_route_of_ours_stays_ours() -> None:
+    own = older.first_segments(["/console/b/{brand:str}", "/8004/{giai:str}", "/{compressed:str}", "/"])
+    assert own == {"console", "8004", "", "metrics", "favicon.ico", "robots.txt"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/console/b/tea/imports", "/CONSOLE/x", "/api/v1/x", "/8004/x", "/health", "//x", "/"]
+)
+async def test_no_pattern_takes_a_path_of_ours(path: str) -> None:
+    seen: list[str] = []
+
+    async def application(scope: Any, *_: Any) -> None:
+        seen.append(scope["path"])
+
+    own = older.first_segments(["/console", "/api/v1/scans", "/8004/{giai:str}", "/health"])
+    stands = older.Readdress(application, lambda: frozenset({"old.example"}), lambda _: True, own=own)
+    for asked, host, expected in ((path, b"old.example", path), ("/t", b"other.example", "/t")):
+        scope: Any = {"type": "http", "method": "GET", "path": asked, "raw_path": asked.encode(),
+                      "query_string": b"", "headers": [(b"host", host)]}  # fmt: skip
+        await stands(scope, None, None)  # type: ignore[arg-type]
+        assert seen.pop() == expected
 
 
 async def test_an_older_platforms_address_leads_to_its_page_here(console: Console) -> None:

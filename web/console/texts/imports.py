@@ -108,6 +108,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "此导入的状态已变，不能这样操作。",
         "The import is in another state by now: this cannot be done any more.",
     ),
+    "imports.conflict.host": (
+        "此域名的码已由另一个品牌先导入，不能再上线。",
+        "Another brand was faster to import codes of this host: these cannot go live.",
+    ),
     "imports.report": ("报告", "Report"),
     "imports.report.none": ("没有问题。", "Nothing is wrong with it."),
     "imports.report.note": (
