@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -105,6 +106,8 @@ class Custody:
         self._sealing = sealing
         self._by_form = {each.form: each for each in (*others, sealing)}
         self._opened: OrderedDict[tuple[bytes, str], bytes] = OrderedDict()
+        # A thread of its own: one that hangs in a device must not take a place from what else runs in threads.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="custody")
         self.dual_control = dual_control
 
     def __repr__(self) -> str:
@@ -130,7 +133,7 @@ class Custody:
             ConfigurationError: the custodian is set wrongly.
             Unavailable: it is away, or does not answer in time.
         """
-        sealed = await _ask(self._sealing.name, lambda: self._seal(plain, context))
+        sealed = await self._ask(self._sealing.name, lambda: self._seal(plain, context))
         self._remember(sealed, context, plain)
         return sealed
 
@@ -154,7 +157,7 @@ class Custody:
         errors: dict[tuple[bytes, str], YimaError] = {}
         if missing:
             try:
-                found = await _ask(self._name_of(missing[0][0]), lambda: [self._open(*each) for each in missing])
+                found = await self._ask(self._name_of(missing[0][0]), lambda: [self._open(*each) for each in missing])
             except Unavailable as error:
                 found = [error] * len(missing)
             for each, plain in zip(missing, found, strict=True):
@@ -171,7 +174,7 @@ class Custody:
             ConfigurationError: it is set wrongly.
             Unavailable: it is away.
         """
-        await _ask(self._sealing.name, lambda: self._seal(b"probe", _PROBE))
+        await self._ask(self._sealing.name, lambda: self._seal(b"probe", _PROBE))
 
     def _seal(self, plain: bytes, context: str) -> bytes:
         sealed = self._sealing.seal(plain, context)
@@ -200,11 +203,10 @@ class Custody:
         while len(self._opened) > REMEMBERED_MAX:
             self._opened.popitem(last=False)
 
-
-async def _ask(name: str, question: Callable[[], Result]) -> Result:
-    """Ask a custodian off the event loop, for a bounded time."""
-    try:
-        async with asyncio.timeout(ANSWER_S_MAX):
-            return await asyncio.to_thread(question)
-    except TimeoutError:
-        raise Unavailable(f"The key custodian {name} did not answer within {ANSWER_S_MAX:.0f} s.") from None
+    async def _ask(self, name: str, question: Callable[[], Result]) -> Result:
+        """Ask a custodian off the event loop, for a bounded time; what waits behind one that hangs is taken back."""
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, question)
+        except TimeoutError:
+            raise Unavailable(f"The key custodian {name} did not answer within {ANSWER_S_MAX:.0f} s.") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from pathlib import Path
 
@@ -191,6 +193,28 @@ async def test_a_custodian_that_hangs_is_not_waited_for(monkeypatch: pytest.Monk
     monkeypatch.setattr(custody_module, "ANSWER_S_MAX", 0.05)
     with pytest.raises(Unavailable, match="hung did not answer"):
         await Custody(_Hung()).seal(SECRET, "c")
+
+
+async def test_a_custodian_that_hangs_takes_no_thread_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(custody_module, "ANSWER_S_MAX", 0.01)
+    asked, answers = [], threading.Event()
+
+    class Silent(_Hung):
+        def seal(self, plain: bytes, context: str) -> bytes:  # noqa: ARG002
+            asked.append(plain)
+            answers.wait()
+            return b"\x03hung" + plain
+
+    custody = Custody(Silent())
+    try:
+        for _ in range(40):  # more than there are threads for everybody
+            with pytest.raises(Unavailable):
+                await custody.seal(SECRET, "c")
+        assert len(asked) == 1
+        async with asyncio.timeout(30):
+            assert await asyncio.to_thread(lambda: "answered") == "answered"
+    finally:
+        answers.set()
 
 
 async def test_a_custodian_that_gives_back_something_else_seals_nothing() -> None:
