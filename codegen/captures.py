@@ -21,9 +21,9 @@ VERDICTS: Final = (
     GOOD, "repeat", "malformed", "forged", "other_brand", "other_batch", "never_issued", "canary", *BLOCKED,
     "same_side", "swapped", "paired",
 )  # fmt: skip
-"""In words: `forged` was made by no key of ours; `canary` was made to be found and must be on no goods; of pairs,
-`same_side` are two codes of one batch, `swapped` outer and inner the wrong way round, and `paired` a code that is on
-another unit already."""
+"""In words: `forged` was made by no key of ours; `canary` stands on a set-up label that got among the goods: a mix-up
+in the plant, to be taken off, and no leak, which only a scan tells of (0030); of pairs, `same_side` are two codes of
+one batch, `swapped` outer and inner the wrong way round, and `paired` a code that is on another unit already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,12 +58,14 @@ async def capture(
         texts: codes or URLs as the camera read them.
 
     Raises:
-        InvalidInput: no text, too many, or codes where pairs are wanted and the other way round.
+        InvalidInput: no number, no text, too many, or codes where pairs are wanted and the other way round.
         NotFound: the brand has no such session.
         Conflict: the session is closed; the number was used for something else or leaves some out.
     """
     if not 1 <= len(texts) <= CODES_MAX:
         raise InvalidInput(f"A capture has 1 to {CODES_MAX:,} codes, not {len(texts):,}.", field="codes")
+    if sequence < 1:
+        raise InvalidInput("Captures of a session are numbered from 1.", field="sequence")
     paired = not isinstance(texts[0], str)
     flat = [each for two in texts for each in two] if paired else [str(each) for each in texts]
     codes = captures.verify(flat, ring)

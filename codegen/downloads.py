@@ -58,15 +58,16 @@ async def record(
     Raises:
         Conflict: the package is not there to be taken, or the key is not released, or revoked.
     """
+    await keys.judge_release(tx, batch.key_id)
+    await order_states.lock(tx, batch)
     lines = batch.count
     if package is not None:
+        package = await packaging.by_id(tx, package.id)  # its order may have ended since the caller looked
         lines = package.last - package.first + 1
         if package.under_way:
             raise packaging.under_way(package)
         if package.state not in ("ready", "taken"):
             raise Conflict(f"Package {package.name} is not there ({package.state}).")
-    await keys.judge_release(tx, batch.key_id)
-    await order_states.lock(tx, batch)
     values: dict[str, Any] = {
         "brand": batch.brand_id, "batch": batch.id, "actor": actor, "lines": lines, "sha256": sha256, "file": file[:80],
         "address": None if address is None else vault.seal(address.encode(), _SEAL),

@@ -113,12 +113,15 @@ async def lines_of_codes(
 async def units_of_codes(
     tx: Tx, vault: Vault, texts: Sequence[str], *, brand_id: int, field: str = "codes"
 ) -> list[int]:
-    """The unit ids of these codes, in order, of whichever batches.
+    """The ids of the units that bear these codes, in order, of whichever batches.
+
+    Of two codes that were paired on the line it is the outer one's, under which the unit is packed and shipped.
 
     Raises:
         InvalidInput: a text is no code of the brand, or was never issued to be printed.
     """
-    return [each.code.unit_id for each in await _find(tx, vault, texts, brand_id=brand_id, field=field)]
+    found = await _find(tx, vault, texts, brand_id=brand_id, field=field)
+    return [each.issued.home(each.code.unit_id) for each in found]
 
 
 async def batches_of_units(tx: Tx, units_text: str, *, brand_id: int) -> list[tuple[Batch, str]]:

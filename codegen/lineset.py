@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
+from kernel.errors import InvalidInput
+
 Lines: TypeAlias = tuple[tuple[int, int], ...]
 """Runs of lines, both ends inclusive: in order, apart from each other, none empty."""
 
@@ -27,6 +29,19 @@ def of(runs: Iterable[tuple[int, int]]) -> Lines:
         else:
             found.append((first, last))
     return tuple(found)
+
+
+def given(runs: Iterable[tuple[int, int]], *, field: str) -> Lines:
+    """The set that somebody named by runs.
+
+    Raises:
+        InvalidInput: a run ends before it begins.
+    """
+    named = list(runs)
+    for first, last in named:
+        if last < first:
+            raise InvalidInput(f"Lines {first:,} to {last:,} end before they begin.", field=field)
+    return of(named)
 
 
 def of_lines(lines: Iterable[int]) -> Lines:

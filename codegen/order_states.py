@@ -19,8 +19,8 @@ ERROR_CHARS_MAX: Final = 300
 
 
 async def lock(tx: Tx, batch: Batch) -> str:
-    """The order's state now, locked for the caller's transaction."""
-    row = await tx.execute(text("SELECT state FROM batch WHERE id = :id FOR UPDATE"), {"id": batch.id})
+    """The order's state now, locked for the caller's transaction; scans of its codes do not wait."""
+    row = await tx.execute(text("SELECT state FROM batch WHERE id = :id FOR NO KEY UPDATE"), {"id": batch.id})
     return str(row.scalar_one())
 
 

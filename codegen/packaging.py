@@ -350,16 +350,18 @@ async def finish(tx: Tx, package: Package, batch: Batch, *, sha256: str, file_by
     """It is written.
 
     Raises:
-        Conflict: the order was cancelled meanwhile.
+        Conflict: the order was cancelled or closed meanwhile.
     """
     await order_states.note_written(tx, batch, sha256=sha256 if is_whole(package, batch) else None)
-    await tx.execute(
+    done = await tx.execute(
         text("""
             UPDATE code_package SET sha256 = :sha256, file_bytes = :bytes, ready_at = now(), error = NULL,
                 state = CASE WHEN state = 'taken' THEN state ELSE 'ready' END
-            WHERE id = :id"""),
+            WHERE id = :id AND state NOT IN ('cancelled', 'removed')"""),
         {"id": package.id, "sha256": sha256, "bytes": file_bytes},
     )
+    if done.rowcount == 0:
+        raise unwanted(package)
 
 
 def is_whole(package: Package, batch: Batch) -> bool:
@@ -375,6 +377,11 @@ async def fail(tx: Tx, package: Package, batch: Batch, error: str) -> None:
         {"id": package.id, "error": error[: order_states.ERROR_CHARS_MAX]},
     )
     await order_states.note_failed(tx, batch, error)
+
+
+def unwanted(package: Package) -> Conflict:
+    """The refusal to go on with a package whose order ended meanwhile."""
+    return Conflict(f"Package {package.name} is not wanted any more: its order was cancelled or closed.")
 
 
 def under_way(package: Package) -> YimaError:

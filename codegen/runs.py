@@ -131,7 +131,7 @@ async def open_run(
     parts = sorted([(roll.first, roll.last, roll.number) for roll in rolls] + [(*run, None) for run in lines])
     if not 1 <= len(parts) <= PARTS_MAX:
         raise InvalidInput(f"A run takes 1 to {PARTS_MAX:,} rolls or ranges, not {len(parts):,}.", field="rolls")
-    wanted = lineset.of((first, last) for first, last, _ in parts)
+    wanted = lineset.given(((first, last) for first, last, _ in parts), field="ranges")
     lines_of(batch, wanted[0][0], wanted[-1][1])
     if lineset.count(wanted) != sum(last - first + 1 for first, last, _ in parts):
         raise InvalidInput("Two of the rolls or ranges share a line.", field="ranges")

@@ -278,7 +278,7 @@ class RunController(Controller):
 
 async def _lines(tx: Tx, deps: Deps, batch: Batch, run: Run, data: EntryIn) -> Lines:
     if data.lines:
-        return lineset.of(data.lines)
+        return lineset.given(data.lines, field="lines")
     if data.captured:  # whatever the line saw of this run, and nobody said otherwise of
         told = lineset.of(r for part in run.parts for kind in KINDS if kind != data.kind for r in part.known[kind])
         return lineset.minus(lineset.both(await capturing.lines_of(tx, batch), run.lines), told)

@@ -20,6 +20,7 @@ from kernel.errors import Conflict, InvalidInput, NotFound
 
 UNITS_MAX: Final = 10_000
 """Units of a carton that is packed from single codes, or changed at once."""
+REASON_CHARS_MAX: Final = 200
 _LOCK: Final = 0x59494D41_03
 
 
@@ -84,11 +85,12 @@ async def change(
     """Take units out of a carton and put others in (a replacement is both at once).
 
     Raises:
-        InvalidInput: nothing to change, too many units, or one of them twice.
+        InvalidInput: nothing to change, too many units, or one of them twice; no reason, or too long a one.
         NotFound: there is no such carton.
         Conflict: a unit to take out is not in it; one to put in is in a carton already.
     """
     _judge(out, put)
+    _judge_reason(reason)
     await lock(tx, brand_id)
     carton = await get(tx, sscc, brand_id=brand_id)
     where = await carton_of(tx, [*out, *put])
@@ -115,13 +117,20 @@ def _judge(out: Sequence[int], put: Sequence[int]) -> None:
         raise InvalidInput("One unit is named twice.", field="put")
 
 
+def _judge_reason(reason: str) -> None:
+    if not 1 <= len(reason.strip()) <= REASON_CHARS_MAX:
+        raise InvalidInput(f"A reason has 1 to {REASON_CHARS_MAX} characters.", field="reason")
+
+
 async def unpack(tx: Tx, *, brand_id: int, sscc: str, reason: str, actor: str) -> int:
     """Dissolve a carton that was never shipped: its units are in none, its number is free. Returns how many units.
 
     Raises:
+        InvalidInput: no reason, or too long a one.
         NotFound: there is no such carton.
         Conflict: it was shipped.
     """
+    _judge_reason(reason)
     await lock(tx, brand_id)
     carton = await get(tx, sscc, brand_id=brand_id)
     if carton.document is not None:

@@ -139,7 +139,7 @@ async def _write(
         async with runtime.db.transaction() as tx:
             wanted = await packaging.is_wanted(tx, package)
         if not wanted:
-            raise Conflict(f"Package {package.name} is not wanted any more: its order was cancelled or closed.")
+            raise packaging.unwanted(package)
         await attempt.progress(rows, total)
 
     def write(told: Told) -> Manifest:
@@ -235,7 +235,7 @@ async def export(runtime: Runtime, asked: Export, *, actor: str, on_progress: To
                 address=None,
                 actor=actor,
             )
-    except Conflict:  # cancelled while it was written: nobody is to have it
+    except Conflict:  # cancelled or closed while it was written: nobody is to have it
         packages.remove(asked.out)
         raise
     return manifest

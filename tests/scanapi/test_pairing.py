@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import text
 
 from campaigns import audit, claims
-from codegen import batches, capturing, gs1, line_sessions
+from codegen import batches, capturing, gs1, in_hand, line_sessions
 from kernel.clock import now
-from kernel.errors import Conflict
+from kernel.errors import Conflict, InvalidInput
 from scanapi import settle
 from tests.world import World
-from traceability import shipments
+from traceability import cartons, shipments
 from traceability.selecting import Wanted
 from traceability.shipments import Carton
 from yima import switching
@@ -231,6 +231,20 @@ async def test_the_inner_code_went_where_the_outer_ones_carton_went(world: World
     assert [[(f.rule, f.result) for f in each] for each in found] == [
         [], [("outside_territory", "outside")], [("outside_territory", "outside")],
     ]  # fmt: skip
+
+
+async def test_a_carton_packed_by_inner_codes_holds_the_units_that_bear_them(world: World) -> None:
+    outer, outers, _, inners = await paired(world)
+    sscc = gs1.make_sscc(1, "6901234", 9)
+    named = {"brand_id": world.brand.id}
+    async with world.opened.db.transaction() as tx:
+        units = await in_hand.units_of_codes(tx, world.opened.vault, inners[:2], **named)
+        await cartons.pack(tx, sscc=sscc, units=units, at=now(), actor="test", **named)
+        batch = await batches.get(tx, outer)
+        assert (await cartons.get(tx, sscc, **named)).units == ((batch.unit_id(2), batch.unit_id(3)),)
+        with pytest.raises(InvalidInput, match="twice"):
+            both = await in_hand.units_of_codes(tx, world.opened.vault, [outers[0], inners[2]], **named)
+            await cartons.pack(tx, sscc=gs1.make_sscc(1, "6901234", 10), units=both, at=now(), actor="test", **named)
 
 
 @pytest.mark.parametrize("side", ["outer", "inner"])

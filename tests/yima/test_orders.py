@@ -16,7 +16,7 @@ import pytest
 from pyrage import x25519
 from sqlalchemy import text
 
-from codegen import batches, downloads, orders, packages, packaging, parts, ranges, recipients
+from codegen import batches, capturing, downloads, line_sessions, orders, packages, packaging, parts, ranges, recipients
 from codegen.batches import Batch
 from codegen.issued import look_up
 from codegen.packages import SETUP_HEAD, SETUP_LINES
@@ -284,6 +284,38 @@ async def test_what_was_cancelled_while_a_command_wrote_it_is_not_left(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+async def test_a_package_whose_order_ended_while_somebody_looked_at_it_is_not_handed_out(world: World) -> None:
+    batch = await order(world)
+    looked_at = await write(world, batch)
+    await cancel(world, batch)
+    with pytest.raises(Conflict, match=r"is not there \(cancelled\)"):
+        await take(world, batch, looked_at)
+
+
+@pytest.mark.parametrize("end", ["cancel", "close"])
+async def test_a_package_that_is_done_just_after_its_order_ended_is_not_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    batch = await order(world, count=10)
+    if end == "close":
+        await write(world, batch)
+        await world.activate(batch.name, 1, 1)
+    package, task_id = await ask(world, batch, first=2)
+    assert task_id is not None
+    loop, real = asyncio.get_running_loop(), packages.write
+
+    def late(*given: Any, **more: Any) -> packages.Manifest:
+        manifest = real(*given, **more)
+        asyncio.run_coroutine_threadsafe((cancel if end == "cancel" else close)(world, batch), loop).result()
+        path_of(world, package).touch()  # renamed in this moment
+        return manifest
+
+    monkeypatch.setattr(packages, "write", late)
+    assert await worker.run_here(world.opened, task_id) == "failed"
+    assert (await again(world, package)).state == ("cancelled" if end == "cancel" else "removed")
+    assert list(path_of(world, package).parent.iterdir()) == []
+
+
 async def test_a_closed_order_is_written_no_more(world: World, tmp_path: Path) -> None:
     asked = issue.Order(world.brand.slug, GTIN, 10, tmp_path / "x", order_number="PO-14")
     manifest = await issue.issue(world.opened, asked, actor="test")
@@ -398,6 +430,22 @@ async def test_a_scanned_canary_is_told_as_inactive_and_names_its_package_to_the
     assert (leak.package, leak.recipient, leak.codes, leak.scans) == (package.name, "Red Printer", 2, 2)
     assert [each.actor for each in leak.takers] == ["me"]
     assert len(leak.sightings) == 2
+
+
+async def test_a_set_up_label_among_the_goods_is_told_to_the_line_and_is_no_leak(world: World) -> None:
+    red = await hire(world)
+    batch = await order(world, recipient_id=red.id)
+    package = await write(world, batch, red)
+    await world.service.keys.refresh()
+    lines = rows_of(world, package)
+    async with world.opened.db.transaction() as tx:
+        session = await line_sessions.start(tx, await batches.get(tx, batch.name), actor="test")
+        seen = await capturing.capture(
+            tx, world.service.keys.ring, session.name, brand_id=world.brand.id, sequence=1,
+            texts=[lines[0], lines[SETUP_HEAD]],
+        )  # fmt: skip
+        assert [each.verdict for each in seen.answers] == ["canary", "good"]
+        assert await leaks.list_of(tx, brand_id=world.brand.id) == []
 
 
 async def test_behind_the_lines_what_stands_on_no_label_was_never_issued(world: World) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
 
@@ -19,8 +17,6 @@ from web.console.guard import Form, GivenDesk, GivenForm, GivenSeat, needs
 from web.console.query import Query
 from web.console.seat import Seat
 
-REASON_CHARS_MAX: Final = 200
-
 
 @get("/console/b/{brand:str}/cartons", opt=needs(Permission.RUN_LINE))
 async def show(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
@@ -33,7 +29,6 @@ async def change(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[
     """Take units out and put others in, by their scanned codes."""
     sscc = form.get("sscc")
     try:
-        reason = _reason(form)
         async with desk.means.db.transaction() as tx:
             units = {}
             for field in ("out", "put"):
@@ -43,7 +38,8 @@ async def change(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[
                     if texts else []
                 )  # fmt: skip
             changed = await cartons.change(
-                tx, brand_id=seat.brand.id, sscc=sscc, out=units["out"], put=units["put"], reason=reason,
+                tx, brand_id=seat.brand.id, sscc=sscc, out=units["out"], put=units["put"],
+                reason=form.get("reason"),
                 actor=seat.actor,
             )  # fmt: skip
     except (InvalidInput, Conflict, NotFound) as error:
@@ -61,7 +57,7 @@ async def unpack(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[
     try:
         async with desk.means.db.transaction() as tx:
             count = await cartons.unpack(
-                tx, brand_id=seat.brand.id, sscc=sscc, reason=_reason(form), actor=seat.actor
+                tx, brand_id=seat.brand.id, sscc=sscc, reason=form.get("reason"), actor=seat.actor
             )  # fmt: skip
     except (InvalidInput, Conflict, NotFound) as error:
         return await _page(desk, seat, sscc, error=error)
@@ -84,13 +80,6 @@ async def pack(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[by
     return desk.redirect(
         seat.visit, seat.path(f"/cartons?sscc={packed.sscc}"), flash="cartons.packed", n=f"{len(units):,}"
     )
-
-
-def _reason(form: Form) -> str:
-    reason = form.get("reason")
-    if not 1 <= len(reason) <= REASON_CHARS_MAX:
-        raise InvalidInput(f"A reason has 1 to {REASON_CHARS_MAX} characters.", field="reason")
-    return reason
 
 
 async def _page(
@@ -123,7 +112,7 @@ async def _page(
         given={field: given.get(field) for field in ("out", "put", "reason", "codes", "new_sscc")},
         errors=forms.Refusals() if refused is None else forms.refusals(refused, seat.visit.language),
         sentence="" if refused is None else refused.message,
-        reason_max=REASON_CHARS_MAX,
+        reason_max=cartons.REASON_CHARS_MAX,
     )
 
 

@@ -132,8 +132,17 @@ def capture_codes(
         async with runtime.db.transaction() as tx:
             return await line_sessions.close(tx, at.name, brand_id=at.brand_id)
 
-    done = run(use)
+    _end(run(use), as_json=as_json)
+
+
+def _end(done: Session, *, as_json: bool) -> None:
+    """Tell what a session came to; exit code 1 if anything was not good."""
     totals = Counter(done.totals)
+    if "canary" in totals:
+        remark(
+            f"{totals['canary']:,} set-up labels are among the goods: take them off. Their codes are never active, and "
+            "each one that is scanned outside looks like a leak of its package."
+        )
     text = f"Session {done.name}: " + (", ".join(f"{n:,} {kind}" for kind, n in totals.most_common()) or "nothing")
     say({"session": done.name, "batch": done.batch, "totals": done.totals}, as_json=as_json, text=text)
     if any(kind not in (GOOD, "gap", "backwards") for kind in totals):

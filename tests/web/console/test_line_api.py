@@ -103,6 +103,27 @@ async def test_what_the_line_captured_is_entered_as_good(console: Console) -> No
     assert (entered["good"], entered["waste"], entered["off"]) == (7, 1, 2)
 
 
+async def test_numbers_and_lines_that_are_none_are_refused_with_a_sentence(console: Console) -> None:
+    client = await station(console)
+    batch, lines = await console.world.issue(10)
+    for wrong in ([[5, 3]], [[1, 2], [5, 3]], [[0, 3]], [[9, 2**70]]):
+        refused = await ask(client, "/runs", 400, batch=batch, printer="P1", lines=wrong)
+        assert "Lines" in refused["detail"] or "lines" in refused["detail"]
+    run = (await ask(client, "/runs", 201, batch=batch, printer="P1", lines=[[1, 10]]))["run"]
+    refused = await ask(client, f"/runs/{run}/entries", 400, kind="good", lines=[[1, 2], [5, 3]])
+    assert "Lines 5 to 3 end before they begin" in refused["detail"]
+    name = (await ask(client, "/sessions", 201, batch=batch))["session"]
+    for number in (0, -1, -(2**70)):
+        refused = await ask(client, f"/sessions/{name}/captures", 400, sequence=number, codes=lines[:1])
+        assert "numbered from 1" in refused["detail"]
+    await ask(client, f"/sessions/{name}/captures", 409, sequence=2**70, codes=lines[:1])
+    sscc = gs1.make_sscc(3, "6901234", 6)
+    await ask(client, "/cartons", 201, sscc=sscc, codes=lines[:3])
+    for reason in ("", " ", "x" * 201):
+        await ask(client, f"/cartons/{sscc}/change", 400, out=lines[:1], reason=reason)
+        await ask(client, f"/cartons/{sscc}/unpack", 400, reason=reason)
+
+
 async def test_a_carton_is_packed_and_repaired_over_http(console: Console) -> None:
     client = await station(console)
     batch, lines = await console.world.issue(6)
