@@ -106,22 +106,21 @@ def test_a_file_whose_capture_was_killed_is_gone_on_with_and_nothing_is_taken_tw
     home: Home, codes: dict[str, list[str]], tmp_path: Path
 ) -> None:
     batch, lines = next(iter(codes.items()))
+    good = lines[15:39]  # none of those that a run above voided
     file = tmp_path / "seen.txt"
-    file.write_text("\n".join([*lines[:30], *["nonsense"] * (2 * CHUNK - 30), *lines[30:40]]))
-    command = [str(YIMA), "codes", "capture", "-", "--batch", batch, "--json"]
-    killed = subprocess.Popen(
-        command, env=home.environment(), text=True,
+    file.write_text("\n".join([*good[:20], *["nonsense"] * (2 * CHUNK - 20), *good[20:]]))
+    with subprocess.Popen(
+        [str(YIMA), "codes", "capture", "-", "--batch", batch, "--json"], env=home.environment(), text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert killed.stdin is not None
-    assert killed.stdout is not None
-    assert killed.stderr is not None
-    killed.stdin.write("".join(file.read_text().splitlines(keepends=True)[: CHUNK + 1]))  # the second chunk never fills
-    killed.stdin.flush()
-    name = next(line for line in killed.stderr if "--session" in line).split()[1].rstrip(":")
-    assert "malformed" in killed.stdout.readline(), "the first chunk was taken"
-    killed.kill()
-    killed.communicate()
+    ) as killed:  # fmt: skip
+        assert killed.stdin is not None
+        assert killed.stdout is not None
+        assert killed.stderr is not None
+        killed.stdin.write("".join(file.read_text().splitlines(keepends=True)[: CHUNK + 1]))  # the second never fills
+        killed.stdin.flush()
+        name = next(line for line in killed.stderr if "--session" in line).split()[1].rstrip(":")
+        assert "malformed" in killed.stdout.readline(), "the first chunk was taken"
+        killed.kill()
     other = tmp_path / "other.txt"
     other.write_text("\n".join(reversed(file.read_text().splitlines())))
     assert "with other codes" in home.refuse("codes", "capture", other, "--session", name)
@@ -129,7 +128,7 @@ def test_a_file_whose_capture_was_killed_is_gone_on_with_and_nothing_is_taken_tw
     done = home.run("codes", "capture", file, "--session", name, "--json")
     *remarks, total = done.lines
     assert total == {
-        "session": name, "batch": batch, "totals": {"good": 40, "malformed": 2 * CHUNK - 30},
+        "session": name, "batch": batch, "totals": {"good": 24, "malformed": 2 * CHUNK - 20},
     }, done.stderr  # fmt: skip
     assert {each["at"] for each in remarks} == set(range(CHUNK + 1, 2 * CHUNK + 1)), "what came before was told before"
     again = home.run("codes", "capture", file, "--session", name, "--json")
