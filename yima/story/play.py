@@ -37,7 +37,7 @@ from yima.cli.members import make as make_members
 from yima.delivery import read_development_codes
 from yima.runtime import Runtime
 from yima.settings import Settings
-from yima.story import cast
+from yima.story import cast, factory
 from yima.story.client import Phone, send_all
 from yima.story.plan import Line, Plan, Planned, Planner, Shares
 from yima.story.telling import Summary
@@ -141,6 +141,10 @@ class _Story:
             stock = await self._codes(brand, shares)
             labels = await self._labels(stock[0][0])
             early = await self._early_batch(brand, shares)
+        with self._chapter("A printer's order: encrypted package, rolls, a run that balances and one under way"):
+            package = await factory.order(self._opened, brand, self._folder)
+            await self._until(lambda: factory.is_written(self._opened, package), "the worker to write the package")
+            await factory.print_rolls(self._opened, package)
         with self._chapter("Cartons packed and shipped to twelve dealers"):
             lines = await self._ship(brand, dealers, stock)
         with self._chapter("Points rules, and a lucky draw with its commitment published"):
