@@ -82,11 +82,16 @@ async def store(tx: Tx, claims: Sequence[Claim]) -> None:
     )
 
 
-async def hold_leaked(tx: Tx) -> int:
+async def hold_leaked(tx: Tx, unit_ids: Sequence[int] | None = None) -> int:
     """Hold claims parked before activation whose unit was first scanned after its key leaked; returns how many.
 
     Such a code may be a copy: activation does not pay it, a person decides. Of two codes paired on the line the inner
-    one's key counts, for it carries the reward.
+    one's key counts, for it carries the reward. A claim that somebody settles at this moment is left to the next turn,
+    so that nobody is waited for.
+
+    Args:
+        tx: the caller's transaction.
+        unit_ids: of these units only, which the caller has locked; None for all of them.
     """
     held = await tx.execute(
         text("""
@@ -98,8 +103,11 @@ async def hold_leaked(tx: Tx) -> int:
                 ) r JOIN claim c ON c.unit_id >= r.low AND c.unit_id < r.high JOIN unit u ON u.id = c.unit_id
                 WHERE b.leaked_at IS NOT NULL AND c.state = 'pending' AND c.reason = 'inactive'
                     AND NOT (r.own AND EXISTS (SELECT 1 FROM code_pair p WHERE p.outer_units @> c.unit_id))
-                    AND u.first_scan_at >= b.leaked_at)
-                AND state = 'pending' AND reason = 'inactive'""")
+                    AND u.first_scan_at >= b.leaked_at
+                    AND (CAST(:units AS bigint[]) IS NULL OR c.unit_id = ANY(CAST(:units AS bigint[])))
+                FOR UPDATE OF c SKIP LOCKED)
+                AND state = 'pending' AND reason = 'inactive'"""),
+        {"units": None if unit_ids is None else list(unit_ids)},
     )
     return held.rowcount
 

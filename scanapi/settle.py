@@ -34,11 +34,14 @@ async def settle(db: Database, vault: Vault) -> int:
     other code; returns how many were paid.
     """  # noqa: D205 (one sentence)
     total = 0
+    async with db.transaction() as tx:  # by itself: in the transactions that pay, units are locked before claims
+        await claims.hold_leaked(tx)
     while True:
         async with db.transaction() as tx:
-            await claims.hold_leaked(tx)
             candidates = await claims.settleable(tx, CLAIMS_PER_GROUP_MAX)
-            total += len(await _pay(tx, vault, candidates, await _lock(tx, candidates)))
+            mates = await _lock(tx, candidates)
+            await claims.hold_leaked(tx, [claim.unit_id for claim in candidates])  # a key may have leaked since
+            total += len(await _pay(tx, vault, candidates, mates))
         if len(candidates) < CLAIMS_PER_GROUP_MAX:
             return total
 

@@ -216,6 +216,25 @@ async def test_claims_around_the_moment_of_a_leak_end_in_exactly_one_way(world: 
     assert {each.outcome for each in again} == {"repeat"}
 
 
+async def test_a_key_that_leaks_while_its_parked_claims_are_being_paid_pays_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, lines = await world.issue(2)
+    assert {(await world.scan(each)).outcome for each in lines} == {"inactive"}
+    await world.activate(batch)
+    lock = settle._lock
+
+    async def leak_and_lock(tx, wanted):
+        await _stop(world, since=now() - timedelta(hours=1))
+        return await lock(tx, wanted)
+
+    monkeypatch.setattr(settle, "_lock", leak_and_lock)
+    assert await settle.settle(world.opened.db, world.opened.vault) == 0
+    async with world.opened.db.transaction() as tx:
+        rows = await tx.execute(text("SELECT DISTINCT state, reason FROM claim"))
+        assert [tuple(row) for row in rows] == [("pending", "leaked_key")]
+
+
 async def test_a_parked_claim_that_is_held_meanwhile_is_not_paid(world: World) -> None:
     batch, lines = await world.issue(1)
     assert (await world.scan(lines[0])).outcome == "inactive"
