@@ -20,6 +20,9 @@ PACKED_CHARS_MAX: Final = 2_700
 """What 2,000 characters of an address become."""
 _BESIDE: Final = frozenset({"", "metrics", "favicon.ico", "robots.txt"})
 """First segments of paths that are ours and no route's."""
+YIELDING: Final = frozenset({"q", "code", "scan"})
+"""First segments of ours that older platforms like too: they stay ours on the printed host, and elsewhere for whatever
+fits no pattern. What our keys signed is verified under either address."""
 
 
 def pack(text: str) -> str:
@@ -59,7 +62,8 @@ class Readdress:
         application: what answers.
         hosts: the hosts whose addresses are served, at the moment.
         fits: whether an address may be a code of theirs; it asks no database.
-        own: first segments of paths that stay ours on every host.
+        own: first segments of paths that are ours.
+        printed_host: the host that is printed in our codes; nothing of ours is taken over there.
     """
 
     def __init__(
@@ -69,11 +73,13 @@ class Readdress:
         fits: Callable[[str], bool],
         *,
         own: frozenset[str],
+        printed_host: str,
     ) -> None:
         self._application = application
         self._hosts = hosts
         self._fits = fits
-        self._own = own
+        self._own = {True: own, False: own - YIELDING}
+        self._printed_host = printed_host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -94,7 +100,7 @@ class Readdress:
         named = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
         host = named.partition(":")[0].lower()
         raw = bytes(scope.get("raw_path") or b"").decode("latin-1")
-        if host not in hosts or raw[1:].partition("/")[0].lower() in self._own:
+        if host not in hosts or raw[1:].partition("/")[0].lower() in self._own[host == self._printed_host]:
             return None
         query = bytes(scope.get("query_string", b"")).decode("latin-1")
         address = f"https://{host}{raw.partition('?')[0]}{'?' if query else ''}{query}"

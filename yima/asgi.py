@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -298,7 +299,8 @@ def make_app(settings: Settings, url: str) -> Edge:
     ports = Pages(Wiring())
     application = make_litestar(settings, url, figures, spans, ports=ports)
     own = first_segments(each.path for each in application.routes)
-    guarded = Guard(Readdress(application, ports.older_hosts, ports.may_be_listed, own=own))
+    printed_host = urlsplit(settings.public_url).hostname or ""
+    guarded = Guard(Readdress(application, ports.older_hosts, ports.may_be_listed, own=own, printed_host=printed_host))
     return Edge(guarded, settings, figures, trace=None if spans is None else spans.request)
 
 

@@ -209,21 +209,55 @@ def test_every_first_segment_of_a_route_of_ours_stays_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/console/b/tea/imports", "/CONSOLE/x", "/api/v1/x", "/8004/x", "/health", "//x", "/"]
+    ("path", "host", "taken"),
+    [
+        *((path, "old.example", False) for path in ("/console/b/tea", "/CONSOLE/x", "/api/v1/x", "/8004/x", "/health")),
+        *((path, "old.example", False) for path in ("/", "//x", "/metrics", "/F/x")),
+        *((path, "old.example:8443", True) for path in ("/t", "/%2e%2e/console", "/q/AbCdEf12", "/scan?c=AbCdEf12")),
+        *((path, "printed.example", False) for path in ("/q/AbCdEf12", "/scan", "/code/AbCdEf12")),
+        ("/t", "printed.example", True),
+        ("/t", "other.example", False),
+        ("/t", "old.example.evil.example", False),
+        ("/t", "", False),
+    ],
 )
-async def test_no_pattern_takes_a_path_of_ours(path: str) -> None:
+async def test_a_pattern_takes_addresses_of_its_host_and_no_path_of_ours(path: str, host: str, taken: bool) -> None:
     seen: list[str] = []
 
     async def application(scope: Any, *_: Any) -> None:
         seen.append(scope["path"])
 
-    own = older.first_segments(["/console", "/api/v1/scans", "/8004/{giai:str}", "/health"])
-    stands = older.Readdress(application, lambda: frozenset({"old.example"}), lambda _: True, own=own)
-    for asked, host, expected in ((path, b"old.example", path), ("/t", b"other.example", "/t")):
-        scope: Any = {"type": "http", "method": "GET", "path": asked, "raw_path": asked.encode(),
-                      "query_string": b"", "headers": [(b"host", host)]}  # fmt: skip
-        await stands(scope, None, None)  # type: ignore[arg-type]
-        assert seen.pop() == expected
+    own = older.first_segments(["/console", "/api/v1/scans", "/8004/{giai:str}", "/health", "/Q/{code:str}", "/code",
+                                "/scan", "/F/{packed:str}"])  # fmt: skip
+    hosts = frozenset({"old.example", "printed.example"})
+    stands = older.Readdress(application, lambda: hosts, lambda _: True, own=own, printed_host="printed.example")
+    plain, _, query = path.partition("?")
+    scope: Any = {"type": "http", "method": "GET", "path": plain, "raw_path": plain.encode(),
+                  "query_string": query.encode(), "headers": [(b"host", host.encode())]}  # fmt: skip
+    await stands(scope, None, None)  # type: ignore[arg-type]
+    address = older.path_of(f"https://{host.partition(':')[0]}{path}")
+    assert seen == [address if taken else plain]
+    await stands(scope | {"method": "POST"}, None, None)  # type: ignore[arg-type]
+    assert seen[1] == plain
+
+
+async def test_an_older_address_that_begins_as_ours_leads_to_its_page_too(console: Console) -> None:
+    client = await console.client(Role.FACTORY)
+    content = b"https://older.example/q/AbCdEf12\n"
+    name = await judged(
+        console, client, content, template="https://older.example/q/{code}", alphabet="base62", length="8-20"
+    )
+    await client.post(console.path(f"/imports/{name}/confirm"))
+    await work(console, name)
+    await console.world.activate(name)
+    visitor = await console.visitor()
+    there = {"Host": "older.example", "Accept-Language": "en"}
+    async with asyncio.timeout(30):  # the server looks each second for what went live
+        while "<dd>Cloud Tea</dd>" not in (page := await visitor.get("/q/AbCdEf12", headers=there)).text:
+            await asyncio.sleep(0.2)
+    assert page.status_code == 200
+    signed = console.world.lines[-1].rsplit("/", 1)[1]  # what we signed is verified under that address all the same
+    assert "<dd>Cloud Tea</dd>" in (await visitor.get(f"/q/{signed}", headers=there)).text
 
 
 async def test_an_older_platforms_address_leads_to_its_page_here(console: Console) -> None:
