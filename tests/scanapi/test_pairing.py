@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
 from campaigns import audit, claims
-from codegen import batches, capturing, gs1, in_hand, line_sessions
+from codegen import batches, capturing, gs1, in_hand, leaks, line_sessions
 from kernel.clock import now
 from kernel.errors import Conflict, InvalidInput
 from scanapi import settle
@@ -183,6 +184,22 @@ async def test_a_held_claim_is_not_paid_where_the_other_code_was_claimed_before(
             await settle.decide(tx, world.opened.vault, held.id, post=True, reason="looked", actor="test")
     assert await settle.settle(world.opened.db, world.opened.vault) == 1
     assert [each[1] for each in await claimed(world)] == ["posted", "voided"]
+
+
+async def test_a_leak_holds_what_was_parked_before_the_pairing_and_beside_it(world: World) -> None:
+    """A batch of which some units are paired is no batch of which all are."""
+    outer, outers = await world.issue(3)
+    inner, inners = await world.issue(3)
+    for member, code in enumerate([inners[0], outers[1], inners[1], outers[2], inners[2]]):
+        assert (await world.scan(code, member=member)).outcome == "inactive"
+    await pair(world, outer, inner, [(outers[0], inners[0])])
+    async with world.opened.db.transaction() as tx:
+        key_id = (await batches.get(tx, inner)).key_id
+        await leaks.stop(tx, key_id=key_id, reason="stolen", since=now() - timedelta(hours=1), actor="test")
+    await world.activate(outer)
+    await world.activate(inner)
+    assert await settle.settle(world.opened.db, world.opened.vault) == 0
+    assert {each[1:] for each in await claimed(world)} == {("pending", "leaked_key")}
 
 
 async def test_a_scan_that_saw_a_code_alone_ends_before_another_sees_it_paired(world: World) -> None:
