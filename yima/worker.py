@@ -167,7 +167,6 @@ async def _housekeeping(opened: Runtime) -> None:
     async with opened.db.transaction() as tx:
         await journal.ensure_partitions(tx, now().date())
     await rollups.tidy(opened.db)
-    await importing.tidy(opened)
     async with opened.db.transaction() as tx:
         await outbox.prune(tx)
         await signin.prune(tx)
@@ -180,3 +179,4 @@ async def _housekeeping(opened: Runtime) -> None:
             await tx.execute(
                 text("DELETE FROM kombu_message WHERE NOT visible AND timestamp < now() - interval '1 hour'")
             )
+    await importing.tidy(opened)  # last: a disk that fails must not keep the database from its pruning

@@ -440,6 +440,25 @@ async def test_what_a_killed_upload_left_goes_after_a_day_and_nothing_that_is_wa
     assert {each.name for each in root.iterdir()} == {found.name, "BEINGSENT", "GONEMEANWHILE"}
 
 
+async def test_the_database_is_pruned_though_the_spool_cannot_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(importing, "tidy", fail)
+    async with world.opened.db.transaction() as tx:
+        await tx.execute(
+            text("""
+                INSERT INTO scan_replay (scan_id, at, brand_id, body_hash, reply)
+                VALUES (gen_random_uuid(), now() - interval '1 year', :brand, '', '')"""),
+            {"brand": world.brand.id},
+        )
+    with pytest.raises(PermissionError):
+        await worker._housekeeping(world.opened)
+    assert await rows(world, "SELECT count(*) FROM scan_replay") == [(0,)]
+
+
 async def test_too_many_open_imports_of_a_brand_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imports, "PENDING_MAX", 1)
     await read(world, drug(1).encode())
