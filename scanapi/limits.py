@@ -20,14 +20,18 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Kind = Literal["wrong", "unsigned"]
 
 KEYS_MAX: Final = 50_000
-"""Networks, and devices, that each limit remembers: at most 4 × 50,000 in all, about 40 MB."""
+"""Networks, sites and devices that each limit remembers: at most 6 × 50,000 in all, about 60 MB."""
 ADDRESSES_KEPT_MAX: Final = 4_096
 
-RATES: Final[dict[Kind, tuple[Rate, Rate]]] = {
-    "wrong": (Rate(60, 2.0), Rate(20, 6.0)),
-    "unsigned": (Rate(300, 0.2), Rate(40, 3.0)),
+_IPV6: Final = 1 << 64
+_SITE_BITS: Final = 16
+
+RATES: Final[dict[Kind, tuple[Rate, Rate, Rate]]] = {
+    "wrong": (Rate(60, 2.0), Rate(20, 6.0), Rate(240, 0.5)),
+    "unsigned": (Rate(300, 0.2), Rate(40, 3.0), Rate(1_200, 0.05)),
 }
-"""For a network (/24, /64) and for a device: codes that were not ours, and lookups of codes that bear no signature.
+"""For a network (/24, /64), a device, and a site of IPv6 (/48, which one customer may have with its 65,536 networks):
+codes that were not ours, and lookups of codes that bear no signature.
 
 A page and its scan are two. A network that has spent its burst still tries 1,800 codes an hour, out of 2^55.
 """
@@ -52,7 +56,7 @@ class Limits:
     Args:
         exempt: networks that are never limited (`YIMA_LIMIT_EXEMPT`).
         clock: seconds that never go back.
-        keys_max: networks, and devices, to remember for each limit.
+        keys_max: networks, sites and devices to remember for each limit.
     """
 
     def __init__(
@@ -64,9 +68,9 @@ class Limits:
     ) -> None:
         self._exempt = exempt
         self._clock = clock
-        self._tables: dict[Kind, tuple[Table, Table]] = {
-            kind: (Table(network, keys_max=keys_max), Table(device, keys_max=keys_max))
-            for kind, (network, device) in RATES.items()
+        self._tables: dict[Kind, tuple[Table, Table, Table]] = {
+            kind: (Table(network, keys_max=keys_max), Table(device, keys_max=keys_max), Table(site, keys_max=keys_max))
+            for kind, (network, device, site) in RATES.items()
         }
         self.refused = 0
 
@@ -102,10 +106,12 @@ class Limits:
         if network is None:
             return []
         now = self._clock()
-        by_network, by_device = self._tables[kind]
+        by_network, by_device, by_site = self._tables[kind]
         found: list[tuple[Table, Hashable, float]] = [(by_network, network, now)]
         if device is not None:
             found.append((by_device, device, now))
+        if network >= _IPV6:
+            found.append((by_site, network >> _SITE_BITS, now))
         return found
 
     def _spend(self, kind: Kind, address: str | None, device: bytes | None) -> list[tuple[Table, Hashable, float]]:
@@ -133,4 +139,4 @@ def network_of(address: str | None, exempt: tuple[Network, ...] = ()) -> int | N
         return None
     if isinstance(found, ipaddress.IPv4Address):
         return int(found) >> 8
-    return 1 << 64 | int(found) >> 64
+    return _IPV6 | int(found) >> 64

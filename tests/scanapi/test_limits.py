@@ -90,7 +90,7 @@ def test_an_exempt_network_is_never_limited() -> None:
 def test_a_network_and_a_device_are_limited_each_for_itself_and_told_when_to_come_back() -> None:
     clock = Clock()
     limits = Limits(clock=clock)
-    network, device = RATES["wrong"]
+    network, device, _ = RATES["wrong"]
     for _ in range(device.burst):
         limits.charge("wrong", "203.0.113.7", b"one")
     with pytest.raises(TooManyCodes) as raised:
@@ -103,6 +103,17 @@ def test_a_network_and_a_device_are_limited_each_for_itself_and_told_when_to_com
     limits.charge("wrong", "198.51.100.7", b"another")
     clock.now += device.every_s
     limits.charge("wrong", "198.51.100.7", b"one")
+
+
+def test_the_networks_of_one_ipv6_site_are_limited_together_too() -> None:
+    limits = Limits(clock=Clock())
+    site = RATES["unsigned"][2]
+    for n in range(site.burst):
+        limits.charge("unsigned", f"2001:db8:7:{n:x}::1", None)
+    with pytest.raises(TooManyCodes):
+        limits.charge("unsigned", "2001:db8:7:ffff::1", None)
+    limits.charge("unsigned", "2001:db8:8::1", None)
+    limits.charge("unsigned", "::ffff:203.0.113.7", None)
 
 
 def test_what_limits_remember_is_bounded() -> None:
