@@ -226,6 +226,10 @@ def _origin(prefix: str) -> str:
     return "/".join(prefix.split("/", 3)[:3])
 
 
+def _shown(name: str, value: object) -> object:
+    return f"{value / 100:g} %" if name == "spare" and isinstance(value, int) else value
+
+
 def _judge_same(existing: Batch, wanted: dict[str, object]) -> None:
     """An order number said again must mean the same order.
 
@@ -241,7 +245,10 @@ def _judge_same(existing: Batch, wanted: dict[str, object]) -> None:
     differing = [name for name in wanted if wanted[name] != got[name]]
     if differing:
         # who the recipients are is told by their names, which are not at hand here
-        told = [name if name == "recipient" else f"{name} ({got[name]}, now {wanted[name]})" for name in differing]
+        told = [
+            name if name == "recipient" else f"{name} ({_shown(name, got[name])}, now {_shown(name, wanted[name])})"
+            for name in differing
+        ]
         raise Conflict(
             f"Order {number!r} is batch {existing.name} already, with another {', '.join(told)}.", field="order"
         )

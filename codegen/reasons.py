@@ -10,7 +10,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "print_waste": ("印刷废品", "printing waste"),
     "lost": ("丢失", "lost"),
     "stolen": ("被盗", "stolen"),
-    "leaked": ("码泄露", "codes leaked"),
+    "leaked": ("码泄漏", "codes leaked"),
     "quality": ("质量问题", "quality defect"),
     "safety": ("安全召回", "safety recall"),
     "wrong_product": ("商品错误", "wrong product"),

@@ -111,7 +111,6 @@ async def _page(
         units=0 if carton is None else lineset.count(carton.units),
         given={field: given.get(field) for field in ("out", "put", "reason", "codes", "new_sscc")},
         errors=forms.Refusals() if refused is None else forms.refusals(refused, seat.visit.language),
-        sentence="" if refused is None else refused.message,
         reason_max=cartons.REASON_CHARS_MAX,
     )
 

@@ -46,6 +46,7 @@ async def start(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
     if source and source != columns.PLAIN.name:
         async with desk.means.db.transaction() as tx:
             shown = await layouts.find(tx, seat.brand.id, source)
+        shown = replace(shown, note=designs.note_of(shown, seat, house=source in BUILT_IN))
     return _page(desk, seat, replace(shown, name=""), version=0)
 
 
@@ -55,6 +56,7 @@ async def show(desk: GivenDesk, seat: GivenSeat, name: FromPath[str]) -> Respons
     async with desk.means.db.transaction() as tx:
         layout = await layouts.find(tx, seat.brand.id, name)
         own = await kept.find(tx, seat.brand.id, kept.LAYOUT, name)
+    layout = replace(layout, note=designs.note_of(layout, seat, house=name in BUILT_IN))
     return _page(desk, seat, layout, version=own.version if own else 0, house=name in BUILT_IN)
 
 

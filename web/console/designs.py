@@ -7,8 +7,10 @@ from typing import Final
 
 from litestar import Response
 
+from codegen.columns import DataLayout
+from codegen.labels import LabelTemplate
 from kernel.errors import YimaError
-from web.console import forms
+from web.console import forms, sentences
 from web.console.desk import SECURITY_HEADERS, Desk
 from web.console.guard import Form
 from web.console.seat import Seat
@@ -45,10 +47,15 @@ def refusal(desk: Desk, seat: Seat, error: YimaError) -> Response[bytes]:
 
 
 def sentence(error: YimaError, seat: Seat) -> str:
-    """Why something was refused. Numbers are in the English sentence only: in Chinese it follows the general one."""
+    """Why something was refused, with its numbers; the rare one that is not known in Chinese follows a general word."""
     if seat.visit.language == "en":
         return error.message
-    return f"{say('design.refused', 'zh')}{error.message}"
+    return sentences.in_chinese(error.message) or f"{say('design.refused', 'zh')}{error.message}"
+
+
+def note_of(design: DataLayout | LabelTemplate, seat: Seat, *, house: bool) -> str:
+    """What it is for; of the house's in the page's language."""
+    return sentences.told(design.note, seat.visit.language) if house and design.note else design.note
 
 
 def refusals(error: YimaError, seat: Seat) -> forms.Refusals:

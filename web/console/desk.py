@@ -22,7 +22,7 @@ from kernel.db import Database, Tx
 from traceability.regions import Regions
 from web import assets, texts
 from web.assets import Assets
-from web.console import frame, visit
+from web.console import frame, sentences, visit
 from web.console.seat import Person, Seat
 from web.console.texts import TEXTS, say
 from web.console.turns import Turns
@@ -133,6 +133,7 @@ class Desk:
         html = self.templates.get_template(f"console/{template}").render(
             say=partial(_say, asked.language),
             pick=partial(pick, asked.language),
+            reworded=partial(sentences.told, language=asked.language),
             language=asked.language,
             visit=asked,
             seat=seat,

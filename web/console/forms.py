@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kernel.errors import YimaError
 from traceability.changes import Problem
+from web.console import sentences
 from web.console.texts import TEXTS, say
 from web.texts import Language
 
@@ -35,8 +36,9 @@ def refusals(error: YimaError, language: Language) -> Refusals:
     if problems:
         return Refusals({each.field: _sentence(each, language) for each in reversed(problems)})
     field = error.details.get("field")
-    if language == "en":
-        sentence = error.message
+    exact = error.message if language == "en" else sentences.in_chinese(error.message)
+    if exact is not None:
+        sentence = exact
     else:
         known = (f"problem.{field}", f"problem.{error.code}")
         sentence = say(next((key for key in known if key in TEXTS), "problem.other"), language)

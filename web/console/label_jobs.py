@@ -15,6 +15,7 @@ from codegen import batches, labeljobs, labels, logos, templates
 from codegen.batches import Batch
 from codegen.labeljobs import Job
 from codegen.labels import LabelTemplate
+from codegen.stationery import BUILT_IN
 from kernel.errors import Conflict, InvalidInput, NotFound, YimaError
 from staff.access import Permission
 from traceability import brands, catalogue
@@ -114,6 +115,11 @@ def _line(form: Form, name: str) -> int | None:
     return form.number(name, low=1, high=batches.COUNT_MAX) if form.get(name) else None
 
 
+def _called(template: LabelTemplate, seat: Seat) -> str:
+    note = designs.note_of(template, seat, house=template.name in BUILT_IN)
+    return f"{template.name} · {note}" if note else template.name
+
+
 async def _page(desk: Desk, seat: Seat, name: str, form: Form, *, error: YimaError | None = None) -> Response[bytes]:
     language = seat.visit.language
     async with desk.means.db.transaction() as tx:
@@ -127,7 +133,7 @@ async def _page(desk: Desk, seat: Seat, name: str, form: Form, *, error: YimaErr
         batch=batch,
         given={each: form.get(each) for each in ("template", "format", "mask", "dpi", "side", "first", "last", "lot")},
         graphic="graphic" in form,
-        templates=[(each.name, f"{each.name} · {each.note}" if each.note else each.name) for each in usable],
+        templates=[(each.name, _called(each, seat)) for each in usable],
         formats=[(each, say(f"labels.format.{each}", language)) for each in labeljobs.FORMATS],
         masks=[(each, say(f"labels.mask.{each}", language)) for each in ("fixed", "best")],
         dpis=[(str(each), f"{each} dpi") for each in labels.DPIS],

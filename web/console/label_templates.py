@@ -53,6 +53,7 @@ async def start(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
     if source:
         async with desk.means.db.transaction() as tx:
             shown = await templates.find(tx, seat.brand.id, source)
+        shown = replace(shown, note=designs.note_of(shown, seat, house=source in BUILT_IN))
     return _page(desk, seat, _values(replace(shown, name="")), version=0)
 
 
@@ -62,6 +63,7 @@ async def show(desk: GivenDesk, seat: GivenSeat, name: FromPath[str]) -> Respons
     async with desk.means.db.transaction() as tx:
         template = await templates.find(tx, seat.brand.id, name)
         own = await kept.find(tx, seat.brand.id, kept.TEMPLATE, name)
+    template = replace(template, note=designs.note_of(template, seat, house=name in BUILT_IN))
     return _page(desk, seat, _values(template), version=own.version if own else 0, house=name in BUILT_IN)
 
 

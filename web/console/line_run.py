@@ -148,7 +148,6 @@ async def _page(
         key=ids.public_id(20),
         given={field: given.get(field) for field in ("until", "count", "part")},
         errors=forms.Refusals() if error is None else forms.refusals(error, seat.visit.language),
-        sentence="" if error is None else error.message,
         may_run=Permission.RUN_LINE in seat.may,
         may_switch=Permission.SWITCH_CODES in seat.may,
     )

@@ -43,6 +43,7 @@ from web.console import (
     readback,
     recipients,
     scans,
+    sentences,
     stations,
     switching,
     trail,
@@ -151,10 +152,9 @@ def exception_handlers(desk: Callable[[], Desk], *, secure_cookies: bool) -> Exc
         asked = read_visit(request)
         if isinstance(error, NotAuthenticated):
             return _to_sign_in(desk(), request, asked)
-        sentence = error.message
-        if asked.language == "zh":
-            sentence = say("error.forbidden.console", "zh") if isinstance(error, Forbidden) else error.message
-        return _page(desk(), asked, error.status, sentence)
+        if asked.language == "zh" and isinstance(error, Forbidden):
+            return _page(desk(), asked, error.status, say("error.forbidden.console", "zh"))
+        return _page(desk(), asked, error.status, sentences.tell(error, asked.language))
 
     def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
         asked = read_visit(request)

@@ -143,7 +143,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "problem.not_found": ("没有这个商品。", "There is no such product."),
     "problem.unavailable": (
-        "当前密钥的编号不够用，请联系管理员轮换密钥。",
+        "当前密钥的编号不够用，请先更换密钥。",
         "The key has too few codes left: have it rotated.",
     ),
 }

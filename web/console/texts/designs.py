@@ -32,8 +32,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Made by the usual settings of the makers' software; none was tried on a machine. Ask who sets up your line.",
     ),
     "layouts.edit.lead": (
-        "右侧是前几行的样子，用的是从未签发的码。",
-        "Beside it the first rows, with codes that nobody issued.",
+        "预览是前几行的样子，用的是从未签发的码。",
+        "The preview shows the first rows, with codes that nobody issued.",
     ),
     "layouts.columns": ("列", "Columns"),
     "layouts.columns.hint": (
@@ -114,8 +114,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Common sheets and rolls. Print one sheet on plain paper first and hold it against the labels.",
     ),
     "templates.edit.lead": (
-        "右侧是打印出来的样子，用的是从未签发的码。",
-        "Beside it how it prints, with codes that nobody issued.",
+        "预览是打印出来的样子，用的是从未签发的码。",
+        "The preview shows how it prints, with codes that nobody issued.",
     ),
     "templates.label": ("标签", "Label"),
     "templates.page": ("纸张", "Paper"),

@@ -10,6 +10,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "nav.group.see": ("洞察", "Insight"),
     "nav.group.goods": ("货物", "Goods"),
     "nav.group.codes": ("码与产线", "Codes and line"),
+    "nav.group.press": ("印刷准备", "Set-up for printing"),
     "nav.group.people": ("活动与会员", "Campaigns and members"),
     "nav.group.house": ("设置", "House"),
     "nav.overview": ("概览", "Overview"),

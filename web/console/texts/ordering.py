@@ -39,10 +39,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "This recipient has no key. To encrypt with a passphrase, run on the server: {command}",
     ),
     "orders.package.size": ("文件", "File"),
+    "orders.package.kb": ("{size} KB", "{size} KB"),
     "orders.package.mb": ("{size} MB", "{size} MB"),
     "orders.package.another": ("再生成一个码包", "Another package"),
     "orders.package.another.lead": (
-        "可按行范围、收件方和格式另出码包。给收件方的码包首尾带调机码：那几行只印调机废标，永不激活；一旦被扫，即可查出是哪个码包泄漏。",
+        "可按行范围、收件方和版式另出码包。给收件方的码包首尾带调机码：那几行只印调机废标，永不激活；一旦被扫，即可查出是哪个码包泄漏。",
         (
             "Of some lines, for a recipient, in a layout. A recipient's package begins and ends with set-up lines for "
             "make-ready waste: they are never activated, and name the package if one is ever scanned."
@@ -57,16 +58,16 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "码包将加密给收件方，并带有只属于它的调机码。",
         "Its package is encrypted to it, with set-up codes of its own.",
     ),
-    "orders.layout": ("数据文件格式", "Layout of the data file"),
+    "orders.layout": ("数据文件版式", "Layout of the data file"),
     "orders.spare": ("备品率 %", "Spare, %"),
     "orders.spare.hint": (
         "印刷损耗备用，0 到 {most}，最多两位小数，向上取整。",
         "For waste: 0 to {most}, at most two decimals, rounded up to whole units.",
     ),
     "orders.spare.told": ("订购 {ordered}，备品 {spare}", "{ordered} ordered, {spare} spare"),
-    "orders.host": ("码所指向的域名", "Printed host"),
+    "orders.host": ("印刷域名", "Printed host"),
     "orders.host.hint": (
-        "留空即用 {url}。印出去的域名要多年有效。",
+        "码所指向的域名，留空即用 {url}。印出去的域名要多年有效。",
         "Empty for {url}. What is printed must live for years.",
     ),
     "orders.end": ("结束订单", "End the order"),
@@ -98,7 +99,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "A host such as https://t.example.cn.",
     ),
     "problem.recipient": ("没有这个收件方，或已停用。", "There is no such recipient, or it is retired."),
-    "problem.layout": ("没有这个格式，或它不适合此批次。", "There is no such layout, or it does not suit the batch."),
+    "problem.layout": ("没有这个版式，或它不适合此批次。", "There is no such layout, or it does not suit the batch."),
     "problem.package_first": ("行号是 1 到批次数量之间的整数。", "A line is a whole number within the batch."),
     "problem.package_last": ("行号是 1 到批次数量之间的整数。", "A line is a whole number within the batch."),
 }

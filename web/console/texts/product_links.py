@@ -8,7 +8,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "有人询问这个商品（{address}）时，会被带到默认链接；程序也可以按类型索取其他链接。印在单品上的码不受影响。",
         "Whoever asks for the product ({address}) is led to the default link. Codes on single units are not concerned.",
     ),
-    "links.of": ("链接", "Links"),
+    "links.of": ("商品链接", "Links"),
     "links.new": ("添加链接", "Add a link"),
     "links.edit": ("修改链接", "Change the link"),
     "links.back": ("返回商品", "Back to the product"),
@@ -62,7 +62,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "An address begins with https:// or http:// and holds no spaces or other scripts (percent-encode them).",
     ),
     "problem.link_host": (
-        "网址里的主机名不对；不能带用户名和密码。",
+        "网址里的域名不对；不能带用户名和密码。",
         "The address has no plain host; leave out user name and password.",
     ),
     "problem.link_circle": (

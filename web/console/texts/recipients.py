@@ -36,7 +36,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "recipients.contact.hint": ("加密保存。", "Stored encrypted."),
     "leaks.title": ("泄漏线索", "Leaks"),
     "leaks.lead": (
-        "给收件方的码包首尾有调机码，不随货出厂。它们被扫，说明码包或调机废标外泄。",
+        "给收件方的码包首尾有调机码，不随货出厂。它们被扫，说明码包或调机废标泄漏。",
         (
             "A recipient's package begins and ends with set-up codes, not for goods. A scan of one says that the "
             "package, or its make-ready waste, got out."

@@ -139,7 +139,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scans.saw.short.blocked_member.blocked": ("已停用", "blocked"),
     "scans.saw.short.canary.leaked": ("调机码", "set-up code"),
     "scans.saw.canary.leaked": (
-        "这是码包首尾的调机码，只印调机废标，不随货出厂：码包或废标可能外泄。见「泄漏线索」。",
+        "这是码包首尾的调机码，只印调机废标，不随货出厂：码包或废标可能泄漏。见「泄漏线索」。",
         ("This is a set-up code of a code package, for make-ready waste and not for goods: the package, or its waste, "
         "got out. See Leaks."),
     ),
@@ -162,7 +162,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "accuracy radius."),
     ),
     "scans.saw.early_scan.before_activation": (
-        "扫码时尚未激活。多半是忘了激活，也可能是码泄露的信号。",
+        "扫码时尚未激活。多半是忘了激活，也可能是码泄漏的信号。",
         "It was scanned before activation: most often somebody forgot to activate; it may be a leak.",
     ),
     "scans.saw.blocked_member.blocked": (
