@@ -338,8 +338,14 @@ def need_own(batch: Batch) -> None:
         raise Conflict(f"The codes of batch {batch.name} were made by others and imported: there are none to write.")
 
 
-def lines_of(batch: Batch, first: int | None, last: int | None) -> tuple[int, int]:
+def lines_of(batch: Batch, first: int | None, last: int | None, *, field: str = "first") -> tuple[int, int]:
     """The lines meant by optional bounds, both inclusive.
+
+    Args:
+        batch: the batch.
+        first: the first line; None is the batch's.
+        last: the last line; None is the batch's.
+        field: what the request calls the first line.
 
     Raises:
         InvalidInput: not within 1 … count, or in the wrong order.
@@ -348,7 +354,8 @@ def lines_of(batch: Batch, first: int | None, last: int | None) -> tuple[int, in
     high = batch.count if last is None else last
     if not 1 <= low <= high <= batch.count:
         raise InvalidInput(
-            f"Lines {low:,} to {high:,} are not within batch {batch.name}, which has lines 1 to {batch.count:,}."
+            f"Lines {low:,} to {high:,} are not within batch {batch.name}, which has lines 1 to {batch.count:,}.",
+            field=field,
         )
     return low, high
 

@@ -68,7 +68,7 @@ async def enter_lines(
     run = await runs.lock(tx, run)
     outside = lineset.minus(lines, run.lines)
     if outside:
-        raise Conflict(f"Lines {lineset.say(outside)} are not in run {run.name}.", run=run.name)
+        raise Conflict(f"Lines {lineset.say(outside)} are not in run {run.name}.", run=run.name, field="scan")
     others = [other for other in KINDS if other != kind]
     for other in others:
         told = lineset.both(lines, lineset.of(r for part in run.parts for r in part.known[other]))

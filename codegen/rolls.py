@@ -149,5 +149,5 @@ async def named(tx: Tx, name: str, *, batch: Batch | None, brand_id: int) -> Rol
     )
     found = row.one_or_none()
     if found is None:
-        raise NotFound(f"Batch {of} has no roll {number}.")
+        raise NotFound(f"Batch {of} has no roll {number}.", field="roll")
     return Roll(of, number, *found)

@@ -29,6 +29,7 @@ CLAIMS_MAX: Final = 10_000_000
 SWITCHES: Final = ("activated", "frozen", "thawed", "recalled", "void", "expired")
 GIVEN: Final = (
     "state", "first", "last", "from_code", "to_code", "roll", "sscc", "reason", "reason_code", "cancel_reason",
+    "package_first", "package_last", "recipient", "layout",
 )  # fmt: skip
 """Fields that stand in their form again after a refusal; scanned codes too, which are in the page of who sent them."""
 BAR_WIDTH: Final = 1_000

@@ -109,6 +109,8 @@ async def start(desk: GivenDesk, seat: GivenSeat, form: GivenForm, name: FromPat
                 tx, batch, printer=form.get("printer"), rolls=taken, lines=lines, actor=seat.actor
             )  # fmt: skip
     except (InvalidInput, Conflict, NotFound) as error:
+        if "run" in error.details:  # lines that another run has, beside the field that names them
+            error.details.setdefault("field", "take" if form.get("take") else "ranges")
         return await _page(desk, seat, name, error=error, form=form)
     return desk.redirect(seat.visit, seat.path(f"/line/runs/{run.name}"), flash="line.run.opened", name=run.name)
 

@@ -48,7 +48,7 @@ async def enter(desk: GivenDesk, seat: GivenSeat, form: GivenForm, name: FromPat
     try:
         async with desk.means.db.transaction() as tx:
             run = await runs.get(tx, name, brand_id=seat.brand.id)
-            if form.get("count"):
+            if "count" in form:
                 done = await printed.enter_count(
                     tx, run, kind=kind, count=form.number("count", low=1, high=batches.COUNT_MAX),
                     part_id=form.number("part", low=1, high=ID_MAX) if form.get("part") else None,

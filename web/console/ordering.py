@@ -98,7 +98,9 @@ async def ask_package(desk: GivenDesk, seat: GivenSeat, form: GivenForm, name: F
             batch = await batches.get(tx, name, brand_id=seat.brand.id)
             recipient = await _recipient(tx, desk, seat, form.get("recipient"))
             layout = await layouts.find(tx, seat.brand.id, form.get("layout", "plain"))
-            first, last = batches.lines_of(batch, _line(form, "package_first"), _line(form, "package_last"))
+            first, last = batches.lines_of(
+                batch, _line(form, "package_first"), _line(form, "package_last"), field="package_first"
+            )
             _, task_id = await packaging.request(
                 tx, batch, recipient=recipient, first=first, last=last, layout=layout.name, actor=seat.actor
             )

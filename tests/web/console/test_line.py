@@ -96,7 +96,25 @@ async def test_what_says_nothing_of_the_run_is_refused_beside_the_form(console: 
         assert answer.status_code in {400, 404, 409}, fields
         assert 'role="alert"' in answer.text
         assert "<script>window" not in answer.text
+        [alert] = re.findall(r'role="alert">(.*?)</section>', answer.text, re.DOTALL)
+        told = re.findall(r"<p[^>]*>(.*?)</p>", alert)
+        assert len(told) > 1
+        assert language == "en" or not any(each.isascii() for each in told), told
     assert (await run_of(console, run)).off == 2
+
+
+async def test_an_empty_count_and_lines_that_are_taken_are_refused_beside_their_fields(console: Console) -> None:
+    client = await console.client(Role.FACTORY)
+    batch, _, run = await opened(console, client, 4)
+    assert 'id="count-error"' in (await client.post(f"{run}/entries", {"kind": "good", "count": ""})).text
+    here = console.path(f"/line/batches/{batch}")
+    for given, beside in (
+        ({"take": "1"}, "take-error"), ({"take": "99"}, "take-error"), ({"lines": "1-2"}, "lines-error"),
+    ):  # fmt: skip
+        answer = await client.post(f"{here}/runs", {"printer": "Domino", "take": "", "lines": "", **given})
+        assert answer.status_code in {404, 409}
+        assert f'id="{beside}"' in answer.text, given
+        assert all(f'value="{value}"' in answer.text for value in given.values())
 
 
 async def test_who_may_not_run_the_line_sees_it_and_changes_nothing(console: Console) -> None:

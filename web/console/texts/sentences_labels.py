@@ -68,6 +68,33 @@ LABELS: Final[tuple[tuple[str, str], ...]] = (
     ("A4, 4 x 10 labels with both codes of a unit, outer and inner.", "A4，4 × 10 枚，每枚印内外两个码。"),
     ("Roll, 60 x 40 mm, both codes of a unit.", "标签卷，60 × 40 毫米，每枚印内外两个码。"),
     # Refusals
+    (
+        "A {what}'s name has 1 to {most} characters a-z, 0-9 and single hyphens, not {given}.",
+        "名称有 1 到 {most} 个字符：小写字母、数字和单个连字符。",
+    ),
+    (
+        "{name} is one line of at most {most} characters, all of which can be shown.",
+        "只能有一行，最多 {most} 个字符，且都能显示。",
+    ),
+    ("{name} is one of {known}, not {given}.", "请从选项中选择，不能是“{given}”。"),
+    ("{name} is a whole number from {low} to {high}, not {given}.", "请填 {low} 到 {high} 的整数，不能是“{given}”。"),
+    ("{name} is a pair of numbers, across and down.", "请填两个数：横和竖。"),
+    ("{name} is a number from {low} to {high}, not {given}.", "请填 {low} 到 {high} 的数，不能是“{given}”。"),
+    ("grid is a pair of whole numbers: labels across and down.", "枚数是两个整数：横和竖。"),
+    ("lines is a list of at most {most} texts.", "文字最多 {most} 行。"),
+    (
+        "The delimiter is one ASCII character or one of {known}, not {given}.",
+        "分隔符是一个 ASCII 字符，或列表中的一种，不能是“{given}”。",
+    ),
+    ("The delimiter is a quote: rows could not be read again.", "引号不能作分隔符，文件将无法读回。"),
+    (
+        (
+            "A line that changes from label to label names {name}, and {value} is not plain ASCII: give it a line of "
+            "its own."
+        ),
+        "随码变化的行里写了 {{{name}}}，而“{value}”不全是 ASCII：请让它单独成行。",
+    ),
+    ("A print head has {known} dots an inch.", "打印机分辨率只能是 {known} dpi。"),
     ("There is no layout {name}; `yima codes layouts list` names them.", "没有版式“{name}”。"),
     ("{name} is a layout of the house: copy it under another name.", "{name} 是内置版式，请换一个名称保存。"),
     ("{name} is a template of the house: copy it under another name.", "{name} 是内置模板，请换一个名称保存。"),
