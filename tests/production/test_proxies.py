@@ -7,6 +7,7 @@ import ipaddress
 import json
 import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -222,3 +223,26 @@ async def test_figures_are_not_shown_through_a_proxy_or_to_strangers(settings: S
                 assert refused.status_code == 404
                 assert (await asking.get("/metrics")).status_code == 404
                 assert b"yima_" not in refused.content
+
+
+async def test_limits_of_guessing_hold_for_the_client_behind_a_chain_of_proxies(
+    settings: Settings, database_url: str
+) -> None:
+    from yima import asgi
+
+    forged = "0123456789ABCDEFGHJK"
+    watched = dataclasses.replace(settings, trusted_proxies=TRUSTED)
+    async with started(asgi.make_app(watched, database_url)) as app, client(app, "10.0.0.1") as asking:
+
+        async def scan(forwarded: str) -> int:
+            body = {"scan_id": str(uuid4()), "code": forged, "device_id": None}
+            answer = await asking.post("/api/v1/scans", json=body, headers={"X-Forwarded-For": forwarded})
+            return int(answer.status_code)
+
+        told = [await scan(f"192.0.2.{n % 250}, 198.51.100.{n % 250}, 10.0.0.2") for n in range(200)]
+        spent = told.index(429)
+        assert set(told[:spent]) == {200}
+        # whatever the client writes in front, and from whichever of its network's addresses
+        assert 429 in [await scan(f"203.0.113.{n}, 198.51.100.9") for n in range(5)]
+        # everybody else behind the same proxies is served
+        assert [await scan("198.51.100.9, 203.0.113.5, 10.0.0.2") for _ in range(5)] == [200] * 5
