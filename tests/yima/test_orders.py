@@ -16,7 +16,19 @@ import pytest
 from pyrage import x25519
 from sqlalchemy import text
 
-from codegen import batches, capturing, downloads, line_sessions, orders, packages, packaging, parts, ranges, recipients
+from codegen import (
+    batches,
+    capturing,
+    downloads,
+    line_sessions,
+    order_states,
+    orders,
+    packages,
+    packaging,
+    parts,
+    ranges,
+    recipients,
+)
 from codegen.batches import Batch
 from codegen.issued import look_up
 from codegen.packages import SETUP_HEAD, SETUP_LINES
@@ -446,6 +458,13 @@ async def test_a_set_up_label_among_the_goods_is_told_to_the_line_and_is_no_leak
         )  # fmt: skip
         assert [each.verdict for each in seen.answers] == ["canary", "good"]
         assert await leaks.list_of(tx, brand_id=world.brand.id) == []
+
+
+async def test_a_first_scan_does_not_wait_for_whoever_has_the_order(world: World) -> None:
+    name, lines = await world.issue(1)
+    async with world.opened.db.transaction() as tx:
+        await order_states.lock(tx, await batches.get(tx, name))
+        assert (await asyncio.wait_for(world.scan(lines[0]), 10)).outcome == "inactive"
 
 
 async def test_behind_the_lines_what_stands_on_no_label_was_never_issued(world: World) -> None:

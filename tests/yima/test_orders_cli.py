@@ -96,6 +96,6 @@ def test_whoever_waits_for_a_worker_that_is_not_there_is_told_how_to_start_one(h
         waiting.kill()
         waiting.communicate()
     assert "has ever shown life" in said
-    assert "`yima up`" in said
+    assert "start one with `yima up` on this installation" in said, "a part alone needs a database of its own"
     ordered = [row for row in home.ask("codes", "orders", "--brand", brand) if row["order"] == "PO-W"]
     assert [row["state"] for row in ordered] == ["ordered"], "it waits for a worker all the same"

@@ -35,8 +35,9 @@ class Vigil:
         if age_s is not None and age_s <= SILENCE_S_MAX:
             return
         told = "has ever shown life here" if age_s is None else f"has shown life for {age_s:,.0f} s"
+        alone = "" if runtime.settings.database_url is None else " (or `yima up --only long-worker`)"
         remark(
-            f"No worker {told}: start one with `yima up` (or `yima up --only long-worker`) on this installation. This "
-            "goes on as soon as it is there; after Ctrl-C the task waits all the same."
+            f"No worker for long work {told}: start one with `yima up`{alone} on this installation. This goes on as "
+            "soon as it is there; after Ctrl-C the task waits all the same."
         )
         self._said = True
