@@ -200,6 +200,8 @@ async def test_a_nearly_full_disk_is_not_filled(console: Console, monkeypatch: p
     answer = await upload(console, client, drug(next(_numbers)).encode())
     assert answer.status_code == 400
     assert "the disk is nearly full" in answer.text
+    client.http.headers["Accept-Language"] = "zh"
+    assert "磁盘将满" in (await upload(console, client, drug(next(_numbers)).encode())).text
     assert spooled(console) == before
 
 

@@ -219,6 +219,14 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ("A file has at most {most} GiB; cut it.", "文件最大 {most} GiB，请分成几个。"),
     ("The file is empty.", "文件是空的。"),
     ("The file has more than {most} lines: cut it.", "文件超过 {most} 行，请分成几个。"),
+    (
+        (
+            "The file cannot be stored: the disk is nearly full, and its rest is kept for the database. "
+            "Make room, or try again later."
+        ),
+        "文件无法保存：磁盘将满，余量须留给数据库。请腾出空间，或稍后再试。",
+    ),
+    ("An upload holds one file: send the others by themselves.", "一次只能上传一个文件，其余请另行上传。"),
     ("The file cannot be stored: {why}.", "文件无法保存：{why}。"),
     ("The file is no text but {kind}.", "这不是文本文件。压缩包请先解压，Excel 工作簿请另存为 CSV。"),
     (
