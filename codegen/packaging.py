@@ -140,9 +140,12 @@ async def submit(tx: Tx, package: Package, *, again: bool = False) -> tuple[Pack
     keeps that.
 
     Raises:
-        Conflict: the key is not released yet, or revoked.
+        Conflict: the key is not released yet, or revoked; or the order is closed.
     """
-    await keys.judge_release(tx, (await batches.by_id(tx, package.batch_id)).key_id)
+    batch = await batches.by_id(tx, package.batch_id)
+    await keys.judge_release(tx, batch.key_id)
+    if await order_states.lock(tx, batch) == "closed":
+        raise order_states.closed(batch)
     row = (
         await tx.execute(
             text("""

@@ -19,6 +19,7 @@ STATIONS_MAX: Final = 500
 """Stations of a brand that are not revoked."""
 TOKEN_PREFIX: Final = "yst_"  # noqa: S105 (by which a leaked one is recognised)
 _TOKEN_CHARS_MAX: Final = 100
+_ID_MAX: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ async def revoke(tx: Tx, station_id: int, *, brand_id: int, actor: str) -> Stati
     Raises:
         NotFound: the brand has no such station.
     """
+    if not 1 <= station_id <= _ID_MAX:
+        raise NotFound(f"There is no station {station_id}.")
     row = await tx.execute(
         text(f"""
             UPDATE station SET revoked_at = now(), revoked_by = :actor

@@ -146,4 +146,5 @@ def test_a_station_is_made_listed_and_revoked(home: Home, codes: dict[str, list[
     assert [(each["name"], each["may_switch"], each["revoked_at"]) for each in listed] == [("Cam 1", True, None)]
     assert made["token"] not in str(listed)
     assert home.ask("codes", "stations", "revoke", *brand, "--station", made["station"])["revoked_at"]
-    assert "no station" in home.refuse("codes", "stations", "revoke", *brand, "--station", 999)
+    for number in (999, -1, 2**70):
+        assert "no station" in home.refuse("codes", "stations", "revoke", *brand, "--station", number)

@@ -304,6 +304,18 @@ async def test_a_package_whose_order_ended_while_somebody_looked_at_it_is_not_ha
         await take(world, batch, looked_at)
 
 
+async def test_what_a_command_took_is_not_written_again_once_its_order_is_closed(world: World, tmp_path: Path) -> None:
+    batch = await order(world, count=10)
+    await writing.export(world.opened, writing.Export(batch.name, tmp_path / "x"), actor="test")
+    await world.activate(batch.name)
+    await close(world, batch)
+    async with world.opened.db.transaction() as tx:
+        [taken] = await packaging.list_of(tx, batch, limit=9)
+        assert taken.state == "taken"
+        with pytest.raises(Conflict, match="is closed"):
+            await packaging.submit(tx, taken, again=True)
+
+
 @pytest.mark.parametrize("end", ["cancel", "close"])
 async def test_a_package_that_is_done_just_after_its_order_ended_is_not_kept(
     world: World, monkeypatch: pytest.MonkeyPatch, end: str

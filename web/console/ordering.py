@@ -122,10 +122,13 @@ async def retry(
     package: FromPath[str],
 ) -> Response[bytes]:
     """Have a package written again: after a failure, or where its file is on another server."""
-    async with desk.means.db.transaction() as tx:
-        batch, found = await _find(tx, seat, name, package)
-        here = found.state == "ready" and package_parts.path_of(desk, found).is_file()
-        _, task_id = (found, None) if here else await packaging.submit(tx, found, again=True)
+    try:
+        async with desk.means.db.transaction() as tx:
+            batch, found = await _find(tx, seat, name, package)
+            here = found.state == "ready" and package_parts.path_of(desk, found).is_file()
+            _, task_id = (found, None) if here else await packaging.submit(tx, found, again=True)
+    except Conflict as error:
+        return await batch_page.answer(desk, seat, name, error=error)
     return _to_batch(desk, seat, batch, task_id)
 
 
