@@ -66,7 +66,7 @@ def test_gaps_of_a_sentence_in_chinese_are_gaps_of_the_english_one() -> None:
         ),
         (
             "Order 'PO-1' is batch ABC already, with another count (10, now 20), pair (True, now False).",
-            "订单 PO-1 已是批次 ABC，内容不同：数量（原 10，现 20）, 内外双码（原有，现无）。",
+            "订单 PO-1 已是批次 ABC，内容不同：数量（原 10，现 20）、内外双码（原有，现无）。",
         ),
         ("Cannot write /data/x: No space left on device.", "无法写入 /data/x：磁盘已满。"),
         ("x" * 3_000, None),

@@ -138,10 +138,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "The batch's key is not released by two people yet, or revoked: no code is written. The order is kept.",
     ),
     "problem.conflict": (
-        "与已有的记录不一致：订单号已用于别的订单，或码包尚未生成。",
+        "与现在的状态不符：请重新打开页面，看一下现在的内容。",
         "It contradicts what is recorded already.",
     ),
-    "problem.not_found": ("没有这个商品。", "There is no such product."),
+    "problem.not_found": ("没有找到，可能已被删除。", "It is not there."),
     "problem.unavailable": (
         "当前密钥的编号不够用，请先更换密钥。",
         "The key has too few codes left: have it rotated.",

@@ -77,6 +77,11 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
         "批次 {batch} 的调机码已用完：最多 {most} 个码包可追溯到收件方。",
     ),
     ("Batch {batch} has no package {name}.", "批次 {batch} 没有码包 {name}。"),
+    (
+        "Package {package} is not wanted any more: its order was cancelled or closed.",
+        "码包 {package} 不再需要：订单已取消或关闭。",
+    ),
+    ("A printed host has at most {most} characters.", "印刷域名最多 {most} 个字符。"),
     # Recipients
     ("The brand has no recipient {name}; `yima codes recipients list` names them.", "本品牌没有收件方“{name}”。"),
     (
@@ -185,6 +190,8 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ("A range between codes has two: the first and the last.", "两码之间的范围要扫两个码：首和尾。"),
     ("Carton {sscc} is empty.", "箱 {sscc} 是空的。"),
     ("Carton {sscc} holds units of batch {batch} too.", "箱 {sscc} 里也有批次 {batch} 的单件。"),
+    ("Order {number} is batch {other}, not {batch}.", "订单 {number} 是批次 {other}，不是 {batch}。"),
+    ("Batch {batch} has no such range.", "批次 {batch} 没有这个范围。"),
     # Cartons and stations
     ("There is no carton {sscc}.", "没有箱 {sscc}。"),
     ("Name 1 to {most} units to take out or put in.", "请扫 1 到 {most} 件要取出或放入的单件。"),
@@ -237,6 +244,24 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ("Columns are numbered from 1 to {most}.", "列号是 1 到 {most}。"),
     ("The header cannot be read ({flaw}): choose the column by its number.", "表头无法读出，请改用列号。"),
     ("Choose a file.", "请选择文件。"),
+    (
+        "Import {name} is {state}: only one that is judged can be confirmed.",
+        "导入 {name} 的状态是“{state}”，只有待确认的才能确认。",
+    ),
+    (
+        "Import {name} is {state} and cannot be cancelled; its codes can be voided by range.",
+        "导入 {name} 的状态是“{state}”，不能取消；可以在码批次页作废它的码。",
+    ),
+    ("Key {key} has only {left} units left: rotate it.", "密钥 {key} 只剩 {left} 件可用，请先更换密钥。"),
+    (
+        "{path} changed while it was read: import it again when it is whole.",
+        "文件在读取时有变化，请等它完整后重新导入。",
+    ),
+    ("The length is {least} to {most} symbols, the least first.", "码长是 {least} 到 {most} 位，小的在前。"),
+    ("The length is a number of symbols, or two of them: 20, or 8-12.", "码长写作 20，或 8-12。"),
+    ("A pattern has at most {most} characters of ASCII and no spaces.", "样式最多 {most} 个 ASCII 字符，不含空格。"),
+    ("A pattern's query is NAME=VALUE, joined by &.", "网址参数写作 名称=值，用 & 连接。"),
+    ("Where the code is in the path, the pattern has no query.", "码在路径里时，样式不能再带参数。"),
     ("A pattern says once where the code stands: {place}.", "码的位置要有且只有一个 {place}。"),
     (
         "A pattern's address is http or https with a plain host name, and has no port, user or #.",
@@ -272,7 +297,26 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ("A key leaked at a moment with a time zone, and not in the future.", "请填写一个已经过去的时间。"),
     ("A key cannot have leaked in the future.", "外泄时间不能在将来。"),
     ("This is no moment.", "这不是有效的时间。"),
+    (
+        "Key {key} is {state}: it makes no new codes, so there is nothing to release.",
+        "密钥 {key} {state}，不再制作新码，无需放行。",
+    ),
+    (
+        "Key {key} is not known to have leaked; `yima keys leak --key {again}` says so.",
+        "密钥 {key} 没有登记为外泄，请先停止未扫过的码。",
+    ),
+    (
+        "Batch {batch} is of key {key}, which is {state}: there is nothing to replace.",
+        "批次 {batch} 的密钥 {key} {state}，无需重新订购。",
+    ),
+    ("Order {number} was ordered again {most} times already.", "订单 {number} 已重新订购 {most} 次。"),
+    ("Choose 1 to {most} batches.", "请选择 1 到 {most} 个批次。"),
     # Forms
+    ("An order number is missing.", "请填写订单号。"),
+    ("Choose a state.", "请选择要做什么。"),
+    ("{name} has more than {most} characters.", "内容太长，最多 {most} 个字符。"),
+    ("The upload is incomplete or no form: send it again.", "上传不完整，请重试。"),
+    ("An upload holds one file: send the others by themselves.", "一次只上传一个文件，其余请另行上传。"),
     ("{name} is a whole number from {low} to {high}.", "请填 {low} 到 {high} 的整数。"),
     ("Others are at it already; try again in a moment.", "正在处理其他人的文件，请稍后再试。"),
     ("There is no such page.", "没有这个页面，或者您无权查看。"),
@@ -293,6 +337,13 @@ WORDS: Final[dict[str, str]] = {
     "Half of the label": "标签的一半",
     "wide": "宽",
     "high": "高",
+    "active": "使用中",
+    "retired": "已停用",
+    "revoked": "已吊销",
+    "reading": "读取中",
+    "judged": "待确认",
+    "placing": "上线中",
+    "live": "已上线",
     "failed": "失败",
     "cancelled": "已取消",
     "removed": "已删除",
@@ -325,5 +376,6 @@ INNER: Final[tuple[tuple[str, str], ...]] = (
     (r"\bprinted host \((\S+), now (\S+)\)", r"印刷域名（原 \1，现 \2）"),
     (r"\blayout \((\S+), now (\S+)\)", r"版式（原 \1，现 \2）"),
     (r"\brecipient\b", "收件方"),
+    (r"(?<=）), ", "、"),
 )
 """Rewritings within what fills a gap."""
