@@ -312,7 +312,7 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ("Order {number} was ordered again {most} times already.", "订单 {number} 已重新订购 {most} 次。"),
     ("Choose 1 to {most} batches.", "请选择 1 到 {most} 个批次。"),
     # Forms
-    ("An order number is missing.", "请填写订单号。"),
+    ("An order number is missing.", "请填写订单号，1 到 60 个字符。"),
     ("Choose a state.", "请选择要做什么。"),
     ("{name} has more than {most} characters.", "内容太长，最多 {most} 个字符。"),
     ("The upload is incomplete or no form: send it again.", "上传不完整，请重试。"),
