@@ -44,7 +44,8 @@ class TooManyCodes(TooMany):
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(
-            f"Many codes were tried from here, so we take a short break: please try again in {retry_after_s} seconds. "
+            f"Many codes were tried from here, so we take a short break: please try again in {retry_after_s} "
+            f"second{'' if retry_after_s == 1 else 's'}. "
             "Nothing is lost, and your reward stays yours.",
             retry_after_s=retry_after_s,
         )

@@ -63,7 +63,10 @@ def _page(
     headers: dict[str, str] | None = None,
     cookies: list[Any] | None = None,
 ) -> Response[bytes]:
-    title = say("error.page.title" if status == 404 and error is None else "error.title", visit.language)
+    if status == 429:
+        key = "error.wait.title"
+    else:
+        key = "error.page.title" if status == 404 and error is None else "error.title"
     return desk.page(
         visit,
         "error.html",
@@ -71,7 +74,8 @@ def _page(
         switch="/",
         headers=headers,
         cookies=cookies or (),
-        title=title,
+        title=say(key, visit.language),
         sentence=sentence,
-        original=error.message if error is not None and visit.language != "en" else "",
+        # Whoever only has to wait learns nothing more from the English sentence.
+        original=error.message if error is not None and visit.language != "en" and status != 429 else "",
     )

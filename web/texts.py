@@ -246,6 +246,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "error.sign.invalid_input": ("请检查手机号或验证码。", ""),
     "error.sign.not_authenticated": ("验证码不正确或已过期。", ""),
     "error.sign.too_many": ("验证码发送太频繁，请稍后再试。", ""),
+    "error.wait.title": ("请稍等一会儿", "One moment, please"),
     "error.page.title": ("没有这个页面", "No such page"),
     "error.page": (
         "地址可能不完整。请重新扫码，或输入商品上的码。",

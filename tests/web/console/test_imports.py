@@ -308,6 +308,8 @@ async def test_who_tries_many_forged_codes_is_told_kindly_to_wait(console: Conso
     assert "Many codes were tried from here" in page.text
     page = await visitor.get(f"/Q/{forger.seal(0)}", headers={"Accept-Language": "zh"})
     assert "请歇一会儿" in page.text
+    assert "请稍等一会儿" in page.text
+    assert "Many codes" not in page.text
     answer = await visitor.post(
         "/api/v1/scans",
         json={"scan_id": str(uuid4()), "code": forger.seal(0), "device_id": visitor.cookies["yima_device"]},
