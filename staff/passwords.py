@@ -7,6 +7,7 @@ transaction, and a flood of sign-ins is told to come back instead of filling the
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import unicodedata
 from collections.abc import Callable
@@ -29,8 +30,23 @@ HASHES_WAITING_MAX = 64  # beside those at work: at most two seconds of waiting
 RETRY_AFTER_S = 2
 
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=MEMORY_KIB, parallelism=1, hash_len=32, salt_len=16)
-_POOL: Final = ThreadPoolExecutor(max_workers=HASHES_AT_ONCE_MAX, thread_name_prefix="argon2")
-_PLACES: Final = threading.BoundedSemaphore(HASHES_AT_ONCE_MAX + HASHES_WAITING_MAX)
+
+
+class _Threads:
+    """The threads that hash, and the places at and before them."""
+
+    pool: ThreadPoolExecutor
+    places: threading.BoundedSemaphore
+
+    @classmethod
+    def renew(cls) -> None:
+        """Begin anew: a forked process inherits the pool without its threads, and would wait for them for ever."""
+        cls.pool = ThreadPoolExecutor(max_workers=HASHES_AT_ONCE_MAX, thread_name_prefix="argon2")
+        cls.places = threading.BoundedSemaphore(HASHES_AT_ONCE_MAX + HASHES_WAITING_MAX)
+
+
+_Threads.renew()
+os.register_at_fork(after_in_child=_Threads.renew)
 
 # The passwords of 12 characters and more that every list of leaked ones begins with.
 _WORST: Final = frozenset({
@@ -140,11 +156,12 @@ def _made_up() -> str:
 
 
 async def _on_a_thread(work: Callable[[], Result]) -> Result:
-    if not _PLACES.acquire(blocking=False):
+    places = _Threads.places
+    if not places.acquire(blocking=False):
         raise Unavailable(
             "Too many people are signing in; try again in a moment.", retry_after_s=RETRY_AFTER_S, reason="busy"
         )
-    running = _POOL.submit(work)
+    running = _Threads.pool.submit(work)
     # given back when the work ends, not when the waiting does: whoever hangs up does not free the memory
-    running.add_done_callback(lambda _: _PLACES.release())
+    running.add_done_callback(lambda _: places.release())
     return await asyncio.wrap_future(running)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kernel import postgres
+from staff import passwords
 from tests.yima.conftest import Home
 
 
@@ -106,3 +108,11 @@ def test_a_brands_trail_is_exported(home: Home, tmp_path: Path) -> None:
     assert done["rows"] >= 3
     assert done["seals"] >= 1
     assert "lin@" not in out.read_text()
+
+
+def test_a_process_forked_after_a_password_was_hashed_hashes_on_threads_of_its_own(home: Home) -> None:
+    asyncio.run(passwords.make("a password of nobody"))
+    made = home.ask(
+        "staff", "add", "--email", "forked@example.com", "--name", "F", "--password-stdin", text="seven small boats\n"
+    )
+    assert made["email"] == "forked@example.com"

@@ -8,10 +8,12 @@ import itertools
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,6 +27,8 @@ from kernel import postgres
 from yima.cli.main import cli, main
 
 YIMA = Path(sys.executable).with_name("yima")
+HANGS_S = 240
+"""A command that takes longer hangs."""
 
 for _name in cli.list_commands(click.Context(cli)):  # imported once here, and not by each forked process
     cli.get_command(click.Context(cli), _name)
@@ -108,6 +112,20 @@ class Home:
         return sentences[0]
 
 
+def _wait(pid: int, words: list[str]) -> int:
+    """The exit status of a forked command; one that hangs is killed, and the test fails instead of the whole run."""
+    deadline = time.monotonic() + HANGS_S
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise TimeoutError(f"yima {' '.join(words)} did not end within {HANGS_S} s")
+        time.sleep(0.005)
+
+
 def _fork(
     words: list[str],
     environment: dict[str, str],
@@ -118,7 +136,7 @@ def _fork(
     """Run the command's own `main` in a forked process; returns its exit status."""
     pid = os.fork()
     if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return _wait(pid, words)
     status = 1
     try:
         for number, file in enumerate(files):
