@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,7 @@ def test_a_brands_trail_is_exported(home: Home, tmp_path: Path) -> None:
 
 def test_a_process_forked_after_a_password_was_hashed_hashes_on_threads_of_its_own(home: Home) -> None:
     asyncio.run(passwords.make("a password of nobody"))
+    time.sleep(0.05)  # its thread waits for more, which is what a fork does not take along
     made = home.ask(
         "staff", "add", "--email", "forked@example.com", "--name", "F", "--password-stdin", text="seven small boats\n"
     )
