@@ -44,7 +44,7 @@ def test_an_order_is_packed_for_its_printer_and_its_downloads_are_told(home: Hom
     assert (ordered["ordered"], ordered["count"], ordered["state"]) == (200, 205, "ordered")
     assert ordered["packages"][0]["encryption"] == "key"
     sentence = home.refuse(*given)
-    assert "spare (250, now 0)" in sentence
+    assert "spare (2.5 %, now 0 %)" in sentence
     assert "printed host" in sentence
     out = tmp_path / "p.tar.age"
     waiting = home.refuse("codes", "package", "--batch", ordered["batch"], "--out", out)
