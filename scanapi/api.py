@@ -20,9 +20,11 @@ from kernel.db import Database
 from kernel.errors import NotAuthenticated, NotFound
 from members import people, signin
 from members.tokens import LIFE_DAYS, Bearer, Tokens
+from scanapi import endpoint
+from scanapi.endpoint import ScanIn, language_in
 from scanapi.service import ScanService
 from traceability import catalogue
-from traceability.scans import ScanReply, ScanRequest
+from traceability.scans import ScanReply
 
 Wake = Callable[[], None]
 """Wakes a worker after a commit; nothing depends on it, for the sweep finds what is due."""
@@ -41,25 +43,6 @@ class Deps:
 
 
 Given = NamedDependency[Deps]
-
-
-class LocationIn(msgspec.Struct, forbid_unknown_fields=True):
-    """Where the scan was, as the device says it."""
-
-    lat: float | None = None
-    lng: float | None = None
-    datum: str | None = None
-    accuracy_m: float | None = None
-    source: str = "gps"
-
-
-class ScanIn(msgspec.Struct, forbid_unknown_fields=True):
-    """A scan. `scan_id` is the client's; sent again with the same body it gets the first reply again."""
-
-    scan_id: UUID
-    code: str
-    device_id: str | None = None
-    location: LocationIn | None = None
 
 
 class CodeIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -128,13 +111,7 @@ class EntryOut(msgspec.Struct):
 
 def language_of(request: Request[Any, Any, Any]) -> str:
     """`zh` or `en` by the Accept-Language header; Chinese where it says nothing we speak."""
-    for part in request.headers.get("accept-language", "").split(","):
-        tag = part.split(";")[0].strip().lower()
-        if tag.startswith("zh"):
-            return "zh"
-        if tag.startswith("en"):
-            return "en"
-    return "zh"
+    return language_in(request.headers.get("accept-language", ""))
 
 
 def bearer_of(request: Request[Any, Any, Any], tokens: Tokens) -> Bearer | None:
@@ -144,12 +121,7 @@ def bearer_of(request: Request[Any, Any, Any], tokens: Tokens) -> Bearer | None:
         NotAuthenticated: there is a token and it is no good.
     """
     header = request.headers.get("authorization")
-    if header is None:
-        return None
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise NotAuthenticated("The Authorization header is not of the form: Bearer TOKEN.")
-    return tokens.verify(token.strip())
+    return None if header is None else endpoint.bearer_of(header, tokens)
 
 
 class ScanController(Controller):
@@ -165,21 +137,12 @@ class ScanController(Controller):
         responses={200: ResponseSpec(data_container=ScanReply, description="What the scan led to")},
     )
     async def scan(self, request: Request[Any, Any, Any], data: JSONBody[ScanIn], deps: Given) -> Response[bytes]:
-        """Judge, award and record one scan; the reply is sent after its commit."""
-        bearer = bearer_of(request, deps.tokens)
-        reply = await deps.scans.submit(
-            ScanRequest(
-                scan_id=data.scan_id,
-                code=data.code,
-                device_id=data.device_id,
-                location=None if data.location is None else msgspec.structs.asdict(data.location),
-                member=None if bearer is None else (bearer.member_id, bearer.brand_id),
-                address=None if request.client is None else request.client.host,
-                language=language_of(request),
-                page_token=request.headers.get("yima-page-token"),
-                bearer=bearer is not None,
-            )
-        )
+        """Judge, award and record one scan; the reply is sent after its commit.
+
+        The web server's requests are answered by `ScanEndpoint`, which stands before the framework.
+        """
+        address = None if request.client is None else request.client.host
+        reply = await endpoint.submit(deps.scans, deps.tokens, request.scope["headers"], data, address)
         return Response(reply, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -17,8 +18,23 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem(status: int, code: str, detail: str, **more: object) -> Response[bytes]:
-    """A problem details response; `code` is stable, `detail` a sentence for a person."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Problem details, ready to be sent."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """All headers, the media type's included, as ASGI wants them."""
+        named = {"content-type": MEDIA_TYPE, **self.headers}
+        return [(name.lower().encode(), value.encode()) for name, value in named.items()]
+
+
+def of(status: int, code: str, detail: str, **more: object) -> Problem:
+    """Problem details; `code` is stable, `detail` a sentence for a person."""
     body = {
         "type": f"urn:yima:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -32,20 +48,38 @@ def problem(status: int, code: str, detail: str, **more: object) -> Response[byt
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(wait := more.get("retry_after_s"), int):
         headers["Retry-After"] = str(wait)
-    return Response(msgspec.json.encode(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return Problem(status, headers, msgspec.json.encode(body))
+
+
+def of_error(error: YimaError) -> Problem:
+    """An error that a user caused."""
+    more = {key: value for key, value in error.details.items() if isinstance(value, (str, int))}
+    return of(error.status, error.code, error.message, **more)
+
+
+def of_status(status: int, detail: str) -> Problem:
+    """An error of HTTP itself: an unknown path, a wrong method, a body that cannot be read."""
+    return of(status, HTTPStatus(status).phrase.lower().replace(" ", "_"), detail)
+
+
+def of_defect(error: Exception) -> Problem:
+    """A defect of ours: logged whole, told in one sentence."""
+    log.error("request.defect", exc_info=error)
+    return of(500, "internal", "Something went wrong on our side; try again later.")
+
+
+def _response(made: Problem) -> Response[bytes]:
+    return Response(made.body, status_code=made.status, media_type=MEDIA_TYPE, headers=made.headers)
 
 
 def from_error(_: Request[Any, Any, Any], error: YimaError) -> Response[bytes]:
     """An error that a user caused."""
-    more = {key: value for key, value in error.details.items() if isinstance(value, (str, int))}
-    return problem(error.status, error.code, error.message, **more)
+    return _response(of_error(error))
 
 
 def from_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """An error of the framework: unknown path, wrong method, body too large."""
-    status = error.status_code
-    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
-    answer = problem(status, code, _detail(error) or HTTPStatus(status).phrase)
+    answer = _response(of_status(error.status_code, _detail(error) or HTTPStatus(error.status_code).phrase))
     answer.headers.update(error.headers or {})
     return answer
 
@@ -61,5 +95,4 @@ def _detail(error: HTTPException) -> str:
 
 def from_defect(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A defect of ours: logged whole, told in one sentence."""
-    log.error("request.defect", exc_info=error)
-    return problem(500, "internal", "Something went wrong on our side; try again later.")
+    return _response(of_defect(error))

@@ -31,6 +31,7 @@ from kernel.errors import NotAuthenticated, YimaError
 from members.tokens import Tokens
 from scanapi import api, line_api, problems, settle
 from scanapi.api import Deps
+from scanapi.endpoint import BODY_BYTES_MAX, ScanEndpoint
 from scanapi.limits import Limits
 from scanapi.sentences import Language
 from scanapi.service import ScanService
@@ -58,7 +59,6 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[Request[Any, Any, Any], Any], Response[Any]]
 
-BODY_BYTES_MAX = 65_536
 POOL_SIZE = 8
 CONSOLE_POOL_SIZE = 4
 
@@ -120,6 +120,10 @@ class Pages:
     @property
     def _deps(self) -> Deps:
         return self.wiring.deps
+
+    def scanning(self) -> tuple[ScanService, Tokens]:
+        """What a scan of the API is answered with."""
+        return self._deps.scans, self._deps.tokens
 
     async def look(self, text_: str, *, device: str, language: str, address: str | None = None) -> Look:
         """Read a code for the landing page."""
@@ -300,7 +304,8 @@ def make_app(settings: Settings, url: str) -> Edge:
     application = make_litestar(settings, url, figures, spans, ports=ports)
     own = first_segments(each.path for each in application.routes)
     printed_host = urlsplit(settings.public_url).hostname or ""
-    guarded = Guard(Readdress(application, ports.older_hosts, ports.may_be_listed, own=own, printed_host=printed_host))
+    pages_and_api = Readdress(application, ports.older_hosts, ports.may_be_listed, own=own, printed_host=printed_host)
+    guarded = Guard(ScanEndpoint(pages_and_api, ports.scanning))
     return Edge(guarded, settings, figures, trace=None if spans is None else spans.request)
 
 
