@@ -37,10 +37,10 @@ SNAP_M: Final = 2_000.0
 Level = Literal["province", "city", "district"]
 
 _METRES_PER_DEGREE: Final = 111_195.0
-_WHOLE_RESOLUTION: Final = 7
+_CELL_RESOLUTION: Final = 7
 """H3 cells of about 5 km², small enough that most of them lie in one district only."""
-_WHOLE_CELLS_MAX: Final = 65_536
-_WHOLE_MARGIN: Final = 1.05
+_CELLS_MAX: Final = 65_536
+_CELL_MARGIN: Final = 1.05
 # Edges of cells are arcs, drawn here as straight lines: a twentieth around them is far more than the difference.
 # Points looked up under one hold of the lock: about a tenth of a second.
 _CHUNK: Final = 10_000
@@ -124,7 +124,7 @@ class Regions:
         # lock here, four threads corrupted the heap within seconds.
         self._lock = threading.Lock()
         shapely.prepare(self._polygons)
-        self._whole: dict[int, Region | None] = {}
+        self._met: dict[int, Region | _Indexes] = {}
 
     @classmethod
     def load(cls, path: Path | None = None) -> Regions:
@@ -153,39 +153,36 @@ class Regions:
     def locate(self, lat: float, lng: float) -> Region | None:
         """District at a WGS-84 point in degrees; None outside China and further than `SNAP_M` at sea.
 
-        Where the cell around the point was seen before and lies in one district, nothing is computed.
+        What the H3 cell around the point meets is kept: most cells lie in one district, where nothing is computed.
         """
         if not self._near_china(lat, lng):
             return None
-        cell = h3.latlng_to_cell(lat, lng, _WHOLE_RESOLUTION)
-        known = self._whole.get(cell)
-        if known is not None:
-            return known
-        found = self._search(lat, lng)
-        if cell not in self._whole:
-            if len(self._whole) >= _WHOLE_CELLS_MAX:
-                self._whole.clear()
-            self._whole[cell] = found if found is not None and self._covers(found, cell) else None
-        return found
-
-    def _covers(self, region: Region, cell: int) -> bool:
-        """Whether a whole H3 cell lies in a district, and nowhere near its border."""
-        lat, lng = h3.cell_to_latlng(cell)
-        corners = [
-            (lng + (x - lng) * _WHOLE_MARGIN, lat + (y - lat) * _WHOLE_MARGIN) for y, x in h3.cell_to_boundary(cell)
-        ]
-        index = int(np.searchsorted(self._adcodes, region.adcode))
+        cell = h3.latlng_to_cell(lat, lng, _CELL_RESOLUTION)
+        met = self._met.get(cell)
+        if met is None:
+            met = self._meet(cell)
+        if isinstance(met, Region):
+            return met
         with self._lock:
-            return bool(shapely.contains_properly(self._polygons[index], shapely.Polygon(corners)))
-
-    def _search(self, lat: float, lng: float) -> Region | None:
-        """The district at a point near China, by the polygons."""
-        with self._lock:
-            candidates = self._tree.query(shapely.points(lng, lat))
-            inside = candidates[shapely.intersects_xy(self._polygons[candidates], lng, lat)]
+            inside = met[shapely.intersects_xy(self._polygons[met], lng, lat)]
         # A point on a border belongs to the lower adcode, in every process alike.
         index = int(inside.min()) if len(inside) else self._snap(lat, lng)
         return self._districts[index] if index >= 0 else None
+
+    def _meet(self, cell: int) -> Region | _Indexes:
+        """The district that a whole H3 cell lies in, or the indexes of those that it may touch; kept from now on."""
+        lat, lng = h3.cell_to_latlng(cell)
+        wide = shapely.Polygon(
+            [(lng + (x - lng) * _CELL_MARGIN, lat + (y - lat) * _CELL_MARGIN) for y, x in h3.cell_to_boundary(cell)]
+        )
+        with self._lock:
+            touched = self._tree.query(wide, predicate="intersects")
+            whole = len(touched) == 1 and bool(shapely.contains_properly(self._polygons[touched[0]], wide))
+        met: Region | _Indexes = self._districts[touched[0]] if whole else touched
+        if len(self._met) >= _CELLS_MAX:
+            self._met.clear()
+        self._met[cell] = met
+        return met
 
     def locate_many(self, lats: ArrayLike, lngs: ArrayLike) -> _Adcodes:
         """Districts' adcodes at n points, as `locate` finds them; 0 where it finds none.
