@@ -53,9 +53,10 @@ class Desk:
         at: datetime,
         accounts: Mapping[tuple[int, str], Account],
         rules: Mapping[int, Sequence[EarningRule]],
-        issuers: dict[tuple[int, str], int],
+        issuers: Mapping[tuple[int, str], int],
         opened: Sequence[OpenDraw],
         entered: dict[tuple[int, int], PersonEntries],
+        journal_ids: Sequence[int] = (),
     ) -> None:
         self._at = at
         self._accounts = accounts
@@ -63,6 +64,7 @@ class Desk:
         self._issuers = issuers
         self._draws = opened
         self._entered = entered
+        self._journal_ids = journal_ids
         self._credits: list[Credit] = []
         self._entries: list[Entry] = []
 
@@ -114,7 +116,7 @@ class Desk:
 
     async def write(self, tx: Tx) -> None:
         """Write ledger, lots, draw log, stock and heads. The claims themselves are stored before."""
-        await ledger.post(tx, self._credits, issuer_ids=self._issuers, at=self._at)
+        await ledger.post(tx, self._credits, issuer_ids=self._issuers, at=self._at, journal_ids=self._journal_ids)
         await draws.write_entries(tx, self._entries, at=self._at)
 
 
@@ -124,12 +126,16 @@ class Terms:
 
     brand_ids: tuple[int, ...]
     rules: Mapping[int, Sequence[EarningRule]]
-    issuers: dict[tuple[int, str], int]
+    issuers: Mapping[tuple[int, str], int]
 
 
-async def read_terms(tx: Tx, brand_ids: Sequence[int]) -> Terms:
-    """The earning rules and issuer accounts of some brands, in two statements."""
-    return Terms(tuple(brand_ids), await earning.rules_of(tx, brand_ids), await ledger.issuers(tx, brand_ids))
+async def read_terms(
+    tx: Tx, brand_ids: Sequence[int], *, issuers: Mapping[tuple[int, str], int] | None = None
+) -> Terms:
+    """The earning rules of some brands, and their own accounts unless the caller knows them."""
+    if issuers is None:
+        issuers = await ledger.issuers(tx, brand_ids)
+    return Terms(tuple(brand_ids), await earning.rules_of(tx, brand_ids), issuers)
 
 
 async def open_desk(
@@ -139,6 +145,7 @@ async def open_desk(
     *,
     accounts: Mapping[tuple[int, str], Account],
     at: datetime,
+    journal_ids: Sequence[int] = (),
 ) -> Desk:
     """Lock the open draws and prizes of some brands.
 
@@ -148,9 +155,18 @@ async def open_desk(
         terms: of the claims' brands.
         accounts: the members' locked accounts.
         at: now.
+        journal_ids: reserved for the ledger, so that `Desk.write` need not ask for them.
     """
     opened = await draws.lock_open(tx, vault, terms.brand_ids, at=at)
     limited = [d for d in opened if d.rules.entries_per_person or d.rules.entries_per_person_per_day]
     members = sorted({member_id for member_id, _ in accounts})
     entered = await draws.entries_of(tx, limited, members, at=at) if limited else {}
-    return Desk(at=at, accounts=accounts, rules=terms.rules, issuers=terms.issuers, opened=opened, entered=entered)
+    return Desk(
+        at=at,
+        accounts=accounts,
+        rules=terms.rules,
+        issuers=terms.issuers,
+        opened=opened,
+        entered=entered,
+        journal_ids=journal_ids,
+    )

@@ -33,6 +33,9 @@ class Claim:
     at: datetime
 
 
+IDS: Final = "claim_id_seq"
+"""The sequence of claims' ids: of two claims that stand against each other, the lower id was there first."""
+
 _COLUMNS = "id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at"
 
 
@@ -46,12 +49,6 @@ async def standing(tx: Tx, unit_ids: list[int]) -> dict[int, Claim]:
     )
     claims = [Claim(*row) for row in rows]
     return {claim.unit_id: claim for claim in claims}
-
-
-async def reserve_ids(tx: Tx, count: int) -> list[int]:
-    """Ids for claims that may be made; those not used are simply skipped."""
-    rows = await tx.execute(text("SELECT nextval('claim_id_seq') FROM generate_series(1, :count)"), {"count": count})
-    return list(rows.scalars())
 
 
 async def store(tx: Tx, claims: Sequence[Claim]) -> None:

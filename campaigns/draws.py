@@ -7,11 +7,10 @@ own transaction. Locks: draw shards and prizes come last, after units and member
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -241,9 +240,10 @@ async def proof(tx: Tx, vault: Vault, name: str) -> dict[str, object]:
     )
 
 
-@lru_cache(maxsize=256)
-def _opened(name: str, rules: bytes, seed: bytes) -> tuple[DrawRules, fairness.Roller]:
-    return DrawRules.from_document(msgspec.json.decode(rules)), fairness.Roller(seed, name, 0)
+_Key = tuple[int, str, str]
+_opened: dict[_Key, tuple[DrawRules, fairness.Roller]] = {}
+"""What never changes of a published draw, by its id, the hash of its rules and the commitment to its seed."""
+_OPENED_MAX: Final = 1_024
 
 
 @dataclass(slots=True)
@@ -260,33 +260,45 @@ class OpenDraw:
     left: dict[int, int]
 
 
+# One statement locks a draw's shard and then its prizes: in the same order everywhere, and the values of both are those
+# under the lock.
+_LOCK: Final = text("""
+    SELECT d.id, d.name, d.brand_id, d.rules_hash, d.seed_commitment, s.entries, s.head, p.id, p."left"
+    FROM draw d JOIN draw_shard s ON s.draw_id = d.id JOIN prize p ON p.draw_id = d.id
+    WHERE d.brand_id = ANY(CAST(:brands AS bigint[])) AND d.closed_at IS NULL AND s.open
+        AND d.opens_at <= :at AND d.closes_at > :at
+    ORDER BY d.id, s.shard, p.id FOR UPDATE OF s, p
+""")
+
+
 async def lock_open(tx: Tx, vault: Vault, brand_ids: Sequence[int], *, at: datetime) -> list[OpenDraw]:
-    """Lock the open draws of some brands with their prizes, in two statements."""
+    """Lock the open draws of some brands with their prizes, in one statement; one more where a draw is new to us."""
+    rows = (await tx.execute(_LOCK, {"brands": list(brand_ids), "at": at})).all()
+    await _open_new(tx, vault, {row[0]: (row[0], row[3], row[4]) for row in rows})
+    opened: dict[int, OpenDraw] = {}
+    for draw_id, name, brand_id, digest, commitment, entries, head, prize_id, left in rows:
+        if draw_id not in opened:
+            rules, roller = _opened[draw_id, digest, commitment]
+            opened[draw_id] = OpenDraw(draw_id, name, brand_id, rules, roller, entries, bytes(head), {})
+        opened[draw_id].left[prize_id] = left
+    return list(opened.values())
+
+
+async def _open_new(tx: Tx, vault: Vault, wanted: Mapping[int, _Key]) -> None:
+    """Read the rules of draws that this process has not met, and open their seeds."""
+    missing = {draw_id: key for draw_id, key in wanted.items() if key not in _opened}
+    if not missing:
+        return
     rows = await tx.execute(
-        text("""
-            SELECT d.id, d.name, d.brand_id, d.rules::text, d.seed_sealed, s.entries, s.head
-            FROM draw_shard s JOIN draw d ON d.id = s.draw_id
-            WHERE d.brand_id = ANY(CAST(:brands AS bigint[])) AND d.closed_at IS NULL AND s.open
-                AND d.opens_at <= :at AND d.closes_at > :at
-            ORDER BY d.id, s.shard FOR UPDATE OF s"""),
-        {"brands": list(brand_ids), "at": at},
+        text("SELECT id, name, rules, seed_sealed FROM draw WHERE id = ANY(CAST(:draws AS bigint[]))"),
+        {"draws": list(missing)},
     )
-    opened = []
-    for row in rows:
-        seed = vault.open(row[4], f"draw/{row[1]}")
-        rules, roller = _opened(row[1], row[3].encode(), seed)
-        opened.append(OpenDraw(row[0], row[1], row[2], rules, roller, row[5], bytes(row[6]), {}))
-    if opened:
-        prizes = await tx.execute(
-            text("""
-                SELECT draw_id, id, "left" FROM prize WHERE draw_id = ANY(CAST(:draws AS bigint[]))
-                ORDER BY draw_id, id FOR UPDATE"""),
-            {"draws": [draw.id for draw in opened]},
-        )
-        by_id = {draw.id: draw for draw in opened}
-        for draw_id, prize_id, left in prizes:
-            by_id[draw_id].left[prize_id] = left
-    return opened
+    if len(_opened) + len(missing) > _OPENED_MAX:
+        for key in [key for key in _opened if key not in wanted.values()]:
+            del _opened[key]
+    for draw_id, name, rules, sealed in rows:
+        roller = fairness.Roller(vault.open(sealed, f"draw/{name}"), name, 0)
+        _opened[missing[draw_id]] = DrawRules.from_document(rules), roller
 
 
 @dataclass(slots=True)
@@ -325,18 +337,36 @@ class Entry:
     prize_id: int | None
 
 
+_WRITE: Final = text("""
+    WITH n AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:draws AS bigint[]), CAST(:numbers AS bigint[]), CAST(:brands AS bigint[]),
+            CAST(:claims AS bigint[]), CAST(:members AS bigint[]), CAST(:entrants AS text[]),
+            CAST(:prizes AS smallint[])) AS n(draw, number, brand, claim, member, entrant, prize)
+    ), entries AS (
+        INSERT INTO draw_entry (draw_id, shard, number, brand_id, claim_id, member_id, entrant, prize_id, at)
+        SELECT draw, 0, number, brand, claim, member, entrant, prize, :at FROM n
+    ), won AS (
+        INSERT INTO prize_award (brand_id, draw_id, shard, number, prize_id, member_id, at)
+        SELECT brand, draw, 0, number, prize, member, :at FROM n WHERE prize IS NOT NULL
+    ), taken AS (
+        UPDATE prize SET "left" = "left" - t.taken
+        FROM (SELECT draw, prize, count(*)::integer AS taken FROM n WHERE prize IS NOT NULL GROUP BY draw, prize) t
+        WHERE prize.draw_id = t.draw AND prize.id = t.prize
+    )
+    UPDATE draw_shard SET entries = h.entries, head = h.head
+    FROM unnest(CAST(:touched AS bigint[]), CAST(:entries AS bigint[]), CAST(:heads AS bytea[]))
+        AS h(draw, entries, head)
+    WHERE draw_shard.draw_id = h.draw AND draw_shard.shard = 0
+""")
+
+
 async def write_entries(tx: Tx, entries: Sequence[Entry], *, at: datetime) -> None:
-    """Write a group's entries, awards, stocks and heads, in four statements."""
+    """Write a group's entries, awards, stocks and heads, in one statement."""
     if not entries:
         return
-    won = [entry for entry in entries if entry.prize_id is not None]
+    touched = list({entry.draw.id: entry.draw for entry in entries}.values())
     await tx.execute(
-        text("""
-            INSERT INTO draw_entry (draw_id, shard, number, brand_id, claim_id, member_id, entrant, prize_id, at)
-            SELECT n.draw, 0, n.number, n.brand, n.claim, n.member, n.entrant, n.prize, :at
-            FROM unnest(CAST(:draws AS bigint[]), CAST(:numbers AS bigint[]), CAST(:brands AS bigint[]),
-                CAST(:claims AS bigint[]), CAST(:members AS bigint[]), CAST(:entrants AS text[]),
-                CAST(:prizes AS smallint[])) AS n(draw, number, brand, claim, member, entrant, prize)"""),
+        _WRITE,
         {
             "draws": [entry.draw.id for entry in entries],
             "numbers": [entry.number for entry in entries],
@@ -346,51 +376,10 @@ async def write_entries(tx: Tx, entries: Sequence[Entry], *, at: datetime) -> No
             "entrants": [entry.entrant for entry in entries],
             "prizes": [entry.prize_id for entry in entries],
             "at": at,
-        },
-    )
-    touched = list({entry.draw.id: entry.draw for entry in entries}.values())
-    await tx.execute(
-        text("""
-            UPDATE draw_shard SET entries = n.entries, head = n.head
-            FROM unnest(CAST(:draws AS bigint[]), CAST(:entries AS bigint[]), CAST(:heads AS bytea[]))
-                AS n(draw, entries, head)
-            WHERE draw_shard.draw_id = n.draw AND draw_shard.shard = 0"""),
-        {
-            "draws": [draw.id for draw in touched],
+            "touched": [draw.id for draw in touched],
             "entries": [draw.entries for draw in touched],
             "heads": [draw.head for draw in touched],
         },
-    )
-    if not won:
-        return
-    await tx.execute(
-        text("""
-            INSERT INTO prize_award (brand_id, draw_id, shard, number, prize_id, member_id, at)
-            SELECT n.brand, n.draw, 0, n.number, n.prize, n.member, :at
-            FROM unnest(CAST(:brands AS bigint[]), CAST(:draws AS bigint[]), CAST(:numbers AS bigint[]),
-                CAST(:prizes AS smallint[]), CAST(:members AS bigint[])) AS n(brand, draw, number, prize, member)"""),
-        {
-            "brands": [entry.draw.brand_id for entry in won],
-            "draws": [entry.draw.id for entry in won],
-            "numbers": [entry.number for entry in won],
-            "prizes": [entry.prize_id for entry in won],
-            "members": [entry.member_id for entry in won],
-            "at": at,
-        },
-    )
-    taken: dict[tuple[int, int], int] = {}
-    for entry in won:
-        assert entry.prize_id is not None
-        key = (entry.draw.id, entry.prize_id)
-        taken[key] = taken.get(key, 0) + 1
-    keys = sorted(taken)
-    await tx.execute(
-        text("""
-            UPDATE prize SET "left" = "left" - n.taken
-            FROM unnest(CAST(:draws AS bigint[]), CAST(:prizes AS smallint[]), CAST(:taken AS integer[]))
-                AS n(draw, prize, taken)
-            WHERE prize.draw_id = n.draw AND prize.id = n.prize"""),
-        {"draws": [k[0] for k in keys], "prizes": [k[1] for k in keys], "taken": [taken[k] for k in keys]},
     )
 
 

@@ -7,7 +7,7 @@ everywhere: units → members' accounts → draws and prizes, each by id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 from uuid import UUID
@@ -18,6 +18,7 @@ from campaigns import awards, claims
 from campaigns.claims import Claim
 from codegen import foreign, pairs
 from codegen.issued import Issued, look_up
+from kernel import sequences
 from kernel.clock import now
 from kernel.crypto import Vault
 from kernel.db import Tx
@@ -27,19 +28,22 @@ from scanapi import sentences
 from scanapi.group import Answer, Known, Scan, ScanIdTaken, issued_of, unit_of
 from scanapi.judging import judge
 from scanapi.reporting import report
-from traceability import catalogue, journal, shipments, territory, units
+from scanapi.shelf import Shelf
+from traceability import journal, shipments, territory, units
 from traceability.journal import Replay, ScanRow
 from traceability.regions import Regions
 from traceability.scans import Outcome, ScanReply
 from traceability.shipments import Destination
 from traceability.territory import Relation
+from traceability.units import UnitState
 
 
-async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions) -> list[Answer]:
+async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions, shelf: Shelf) -> list[Answer]:
     """Judge, award and record a group of verified scans; the answers are in the group's order.
 
     Raises:
         ScanIdTaken: roll back and call again.
+        UnitTaken: the same.
     """
     # replay: a known scan id with the same body and the same person gets its first reply again
     first_of: dict[UUID, int] = {}
@@ -50,11 +54,12 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions)
     fresh = await _find_listed(tx, asked)
 
     # lock, and fetch the facts for the whole group
-    known = await _fetch(tx, fresh, vault=vault, regions=regions)
+    known = await _fetch(tx, fresh, vault=vault, regions=regions, shelf=shelf)
 
     # judge and award, in arrival order, in memory
     answers: dict[UUID, Answer] = _unlisted(asked, fresh)
     rows: list[ScanRow] = []
+    replies: list[tuple[bytes, bytes]] = []
     made: list[Claim] = []
     for each in fresh:
         error = _bearer_error(each, known)
@@ -65,11 +70,18 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions)
         if result.claim is not None:
             made.append(result.claim)
         reply, row = report(each, result, known)
-        answers[each.scan_id] = msgspec.json.encode(reply)
+        answers[each.scan_id] = encoded = msgspec.json.encode(reply)
         rows.append(row)
+        replies.append((each.body_hash, encoded))
 
-    # record
-    await _write(tx, known, made, rows, fresh, answers)
+    # record; the replies last
+    if rows:
+        await units.save(tx, known.units.values())
+        await claims.store(tx, made)
+        if known.desk is not None:
+            await known.desk.write(tx)
+        if not await journal.answer(tx, rows, replies):
+            raise ScanIdTaken
     return [_answer(each, place, first_of, replays, answers, group) for place, each in enumerate(group)]
 
 
@@ -99,7 +111,7 @@ def _unlisted(asked: Sequence[Scan], fresh: Sequence[Scan]) -> dict[UUID, Answer
     }
 
 
-async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Regions) -> Known:
+async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Regions, shelf: Shelf) -> Known:
     """Read what needs no lock; then lock units, members and draws, and read what others could have changed.
 
     Before all that, nobody may pair these codes with others until we are done.
@@ -114,28 +126,25 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
     brand_ids = sorted({issued[each.code.position].brand_id for each in real if each.member is not None})
     gtins = sorted({known.gtin for known in issued.values() if known.gtin is not None})
     destinations = await shipments.destinations(tx, unit_ids) if unit_ids else {}
-    shown = await catalogue.shown(tx, gtins) if gtins else {}
-    members = await people.facts(tx, member_ids) if member_ids else {}
-    terms = await awards.read_terms(tx, brand_ids) if brand_ids else None
-    claim_ids = await claims.reserve_ids(tx, len(real)) if brand_ids else []
-    relations = {
-        each.scan_id: relation
-        for each in real
-        if (relation := _relate(each, unit_of(each, issued), destinations, regions))
-    }
+    shown = await shelf.shown(tx, gtins)
+    terms = ids = None
+    if brand_ids:
+        terms = await awards.read_terms(tx, brand_ids, issuers=await shelf.issuers(tx, brand_ids))
+        ids = await sequences.reserve(tx, {claims.IDS: len(real), ledger.JOURNAL_IDS: 2 * len(real)})
+    relations = _relations(real, issued, destinations, regions)
 
-    locked = await units.lock(tx, ((unit_of(each, issued), *_owner(each, issued)) for each in real))
-    accounts = await ledger.lock_accounts(tx, member_ids) if member_ids else {}
+    opened = await units.open_many(tx, ((unit_of(each, issued), *_owner(each, issued)) for each in real))
+    members, accounts = await people.lock(tx, member_ids) if member_ids else ({}, {})
     at = now()  # under the locks, so that a unit's scans are in the order of their times
-    standing = await _standing(tx, real, issued) if unit_ids else {}
+    standing = await _standing(tx, real, issued, opened)
     claimable = any(each.member is not None and unit_of(each, issued) not in standing for each in real)
     desk = None
-    if terms is not None and claimable:
-        desk = await awards.open_desk(tx, vault, terms, accounts=accounts, at=at)
+    if terms is not None and ids is not None and claimable:
+        desk = await awards.open_desk(tx, vault, terms, accounts=accounts, at=at, journal_ids=ids[ledger.JOURNAL_IDS])
     return Known(
         at=at,
         issued=issued,
-        units=locked,
+        units=opened,
         members=members,
         accounts=accounts,
         balances={key[0]: a.balance for key, a in accounts.items() if key[1] == "spendable"},
@@ -144,15 +153,21 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
         dealers={unit_id: destination.dealer_id for unit_id, destination in destinations.items()},
         shown=shown,
         desk=desk,
-        claim_ids=claim_ids,
+        claim_ids=[] if ids is None else ids[claims.IDS][::-1],
         regions=regions,
     )
 
 
-def _relate(each: Scan, unit_id: int, destinations: dict[int, Destination], regions: Regions) -> Relation | None:
-    """Where the scan stands to the territory of the dealer whom the unit was shipped to."""
-    destination = destinations.get(unit_id)
-    return None if destination is None else territory.relate(each.location, destination.adcodes, regions)
+def _relations(
+    real: Sequence[Scan], issued: dict[int, Issued], destinations: dict[int, Destination], regions: Regions
+) -> dict[UUID, Relation]:
+    """Where the scans stand to the territories of the dealers whom their units were shipped to."""
+    found: dict[UUID, Relation] = {}
+    for each in real:
+        destination = destinations.get(unit_of(each, issued))
+        if destination is not None:
+            found[each.scan_id] = territory.relate(each.location, destination.adcodes, regions)
+    return found
 
 
 def _owner(each: Scan, issued: dict[int, Issued]) -> tuple[int, int]:
@@ -160,13 +175,23 @@ def _owner(each: Scan, issued: dict[int, Issued]) -> tuple[int, int]:
     return known.brand_id, cast("int", known.home_batch_id or known.batch_id)
 
 
-async def _standing(tx: Tx, real: Sequence[Scan], issued: dict[int, Issued]) -> dict[int, Claim]:
-    """The standing claim of each unit; one that was made on its inner code before the pairing counts too."""
+async def _standing(
+    tx: Tx, real: Sequence[Scan], issued: dict[int, Issued], opened: Mapping[int, UnitState]
+) -> dict[int, Claim]:
+    """The standing claim of each unit; one that was made on its inner code before the pairing counts too.
+
+    A unit without a row has none: its first scan makes the row, before its claim.
+    """
     home_of: dict[int, int] = {}
     for each in real:
         known, home = issued[each.code.position], unit_of(each, issued)
+        if not opened[home].new:
+            home_of[home] = home
         mate = known.mate_id if known.mate_side == "outer" else each.code.unit_id
-        home_of |= {home: home} if mate is None else {home: home, mate: home}
+        if mate is not None and mate != home:
+            home_of[mate] = home
+    if not home_of:
+        return {}
     found = await claims.standing(tx, sorted(home_of))
     standing = {home_of[unit_id]: claim for unit_id, claim in found.items() if home_of[unit_id] != unit_id}
     return standing | {unit_id: claim for unit_id, claim in found.items() if home_of[unit_id] == unit_id}
@@ -179,38 +204,6 @@ def _bearer_error(each: Scan, known: Known) -> YimaError | None:
     if member is None or member.brand_id != each.member[1] or member.state == "erased":
         return NotAuthenticated("The bearer of this token is no member any more: sign in again.")
     return None
-
-
-async def _write(
-    tx: Tx,
-    known: Known,
-    made: Sequence[Claim],
-    rows: Sequence[ScanRow],
-    fresh: Sequence[Scan],
-    answers: dict[UUID, Answer],
-) -> None:
-    if not rows:
-        return
-    await units.save(tx, known.units.values())
-    await claims.store(tx, made)
-    if known.desk is not None:
-        await known.desk.write(tx)
-    await journal.record(tx, rows)
-    brand_of = {row.scan_id: row.brand_id for row in rows}
-    replies = [
-        Replay(
-            scan_id=each.scan_id,
-            at=known.at,
-            brand_id=brand_of[each.scan_id],
-            body_hash=each.body_hash,
-            member_id=None if each.member is None else each.member[0],
-            reply=reply,
-        )
-        for each in fresh
-        if isinstance(reply := answers[each.scan_id], bytes)
-    ]
-    if not await journal.remember(tx, replies):
-        raise ScanIdTaken
 
 
 def _answer(

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from kernel.errors import Unavailable
 from kernel.meter import SECONDS, Histogram
 from scanapi.group import Answer, Scan, ScanIdTaken
+from traceability.units import UnitTaken
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +24,8 @@ GROUP_MAX = 128
 GROUPS_AT_ONCE = 2
 WAITING_MAX = 4096
 TRIES_MAX = 4
-"""How often a lone scan is tried that loses a race (deadlock, serialization, a scan id used meanwhile)."""
+"""How often a group is tried again that loses a race (deadlock, serialization, a scan id or a new unit taken
+meanwhile), before it is halved; a lone scan is given up then."""
 
 Commit = Callable[[Sequence[Scan]], Awaitable[list[Answer]]]
 """Runs one group in one transaction and returns when it is committed."""
@@ -103,13 +105,13 @@ class Gate:
                 log.warning("scan.database_away", scans=len(group), error=type(error).__name__)
                 for _, future, _ in group:
                     _give(future, Unavailable("The database does not answer; send the scan again.", retry_after_s=2))
+            elif _is_race(error) and tries < TRIES_MAX:
+                await asyncio.sleep(0.01 * (2**tries - 1))
+                await self._settle(group, tries + 1)
             elif len(group) > 1:
                 half = len(group) // 2
                 await self._settle(group[:half])
                 await self._settle(group[half:])
-            elif _is_race(error) and tries < TRIES_MAX:
-                await asyncio.sleep(0.01 * 2**tries)
-                await self._settle(group, tries + 1)
             else:
                 log.exception("scan.failed", scan_id=str(group[0][0].scan_id))
                 _give(
@@ -136,7 +138,7 @@ def _is_away(error: BaseException) -> bool:
 
 
 def _is_race(error: BaseException) -> bool:
-    if isinstance(error, ScanIdTaken):
+    if isinstance(error, (ScanIdTaken, UnitTaken)):
         return True
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     return state in _RACES

@@ -32,6 +32,7 @@ from scanapi.limits import Limits
 from scanapi.listed import Register
 from scanapi.live_keys import LiveRing
 from scanapi.sentences import Language
+from scanapi.shelf import Shelf
 from traceability import catalogue, units
 from traceability.coordinates import Location, NoLocation, parse_location
 from traceability.ip import IpLocator
@@ -67,6 +68,7 @@ class ScanService:
         self.register = Register(vault)
         self.keys = LiveRing(db, vault, besides=(self.register.refresh,))
         self.counters = Counters(db)
+        self._shelf = Shelf()
         self.gate = Gate(self._commit)
         self.outcomes: Counter[str] = Counter()
 
@@ -83,7 +85,7 @@ class ScanService:
 
     async def _commit(self, group: Sequence[Scan]) -> list[Answer]:
         async with self._db.transaction() as tx:
-            return await flow.scan(tx, group, vault=self._vault, regions=self._regions)
+            return await flow.scan(tx, group, vault=self._vault, regions=self._regions, shelf=self._shelf)
 
     async def submit(self, request: ScanRequest) -> bytes:
         """Scan; the reply as JSON (a `ScanReply`), committed when this returns.

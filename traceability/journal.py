@@ -62,13 +62,44 @@ _FIELDS: tuple[tuple[str, str], ...] = (
 _NAMES = ", ".join(name for name, _ in _FIELDS)
 _ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _FIELDS)
 _INSERT = text(f"INSERT INTO scan ({_NAMES}) SELECT * FROM unnest({_ARRAYS})")  # noqa: S608 (constants above)
+# The replay rows are written last: whoever finds one finds everything that its scan led to.
+_INSERT_BOTH = text(f"""
+    WITH n AS MATERIALIZED (
+        SELECT * FROM unnest({_ARRAYS}, CAST(:body_hash AS bytea[]), CAST(:reply AS bytea[]))
+            AS n({_NAMES}, body_hash, reply)
+    ), rows AS (INSERT INTO scan ({_NAMES}) SELECT {_NAMES} FROM n)
+    INSERT INTO scan_replay (scan_id, at, brand_id, body_hash, member_id, reply)
+    SELECT scan_id, at, brand_id, body_hash, member_id, reply FROM n ORDER BY scan_id ON CONFLICT DO NOTHING
+""")  # noqa: S608 (constants above)
+
+
+def _columns(rows: Sequence[ScanRow]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name, _ in _FIELDS}
+    columns["findings"] = [json.dumps(findings) if findings else "[]" for findings in columns["findings"]]
+    return columns
 
 
 async def record(tx: Tx, rows: Sequence[ScanRow]) -> None:
-    """Write a group's rows in one statement."""
-    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name, _ in _FIELDS}
-    columns["findings"] = [json.dumps(findings) for findings in columns["findings"]]
-    await tx.execute(_INSERT, columns)
+    """Write rows in one statement, without replies: for histories that nobody asks again for."""
+    await tx.execute(_INSERT, _columns(rows))
+
+
+async def answer(tx: Tx, rows: Sequence[ScanRow], replies: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Write a group's rows, and their replies for replay, in one statement.
+
+    Args:
+        tx: the caller's transaction.
+        rows: of the journal.
+        replies: of each row the hash of the scan's body and the reply.
+
+    Returns:
+        False where another transaction has used one of the scan ids meanwhile: the caller must roll back and judge
+        the group again, and will then find the reply.
+    """
+    columns = _columns(rows)
+    columns["body_hash"] = [body_hash for body_hash, _ in replies]
+    columns["reply"] = [reply for _, reply in replies]
+    return (await tx.execute(_INSERT_BOTH, columns)).rowcount == len(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +123,6 @@ async def replays(tx: Tx, scan_ids: list[UUID]) -> dict[UUID, Replay]:
         {"ids": scan_ids},
     )
     return {row[0]: Replay(*row) for row in rows}
-
-
-async def remember(tx: Tx, rows: Sequence[Replay]) -> bool:
-    """Store replies for replay, in one statement.
-
-    Returns:
-        False where another transaction has used one of the scan ids meanwhile: the caller must roll back and
-        judge the group again, and will then find the reply.
-    """
-    result = await tx.execute(
-        text("""
-            INSERT INTO scan_replay (scan_id, at, brand_id, body_hash, member_id, reply)
-            SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:ats AS timestamptz[]), CAST(:brands AS bigint[]),
-                CAST(:hashes AS bytea[]), CAST(:members AS bigint[]), CAST(:replies AS bytea[])) AS n(scan_id)
-            ORDER BY n.scan_id ON CONFLICT DO NOTHING"""),
-        {
-            "ids": [row.scan_id for row in rows],
-            "ats": [row.at for row in rows],
-            "brands": [row.brand_id for row in rows],
-            "hashes": [row.body_hash for row in rows],
-            "members": [row.member_id for row in rows],
-            "replies": [row.reply for row in rows],
-        },
-    )
-    return result.rowcount == len(rows)
 
 
 async def count_refused(tx: Tx, day: date, counts: dict[tuple[str, int], int]) -> None:

@@ -5,9 +5,10 @@ Units are the first thing that is locked (DESIGN §4: units → members → priz
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import text
 
@@ -30,6 +31,12 @@ class UnitState:
     last_fix_cell: int | None = None
     last_fix_accuracy_m: float | None = None
     last_fix_device: bytes | None = None
+    new: bool = False
+    """Whether it has no row yet: nobody else is kept out of it, and `save` finds out who was first."""
+
+
+class UnitTaken(Exception):
+    """Another transaction made the row of a unit that was new a moment ago: judge again, and see what it did."""
 
 
 _INSERT = text("""
@@ -63,41 +70,56 @@ async def lock(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int, Unit
     return {row[0]: UnitState(*row) for row in locked}
 
 
-_SAVE = text("""
-    UPDATE unit SET scan_count = n.scan_count, first_scan_at = n.first_scan_at,
-        first_province = n.first_province, first_device = n.first_device, first_member_id = n.first_member_id,
-        last_fix_at = n.last_fix_at, last_fix_cell = n.last_fix_cell,
-        last_fix_accuracy_m = n.last_fix_accuracy_m, last_fix_device = n.last_fix_device
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:counts AS integer[]), CAST(:first_ats AS timestamptz[]),
-        CAST(:provinces AS integer[]), CAST(:devices AS bytea[]), CAST(:members AS bigint[]),
-        CAST(:fix_ats AS timestamptz[]), CAST(:cells AS bigint[]), CAST(:accuracies AS real[]),
-        CAST(:fix_devices AS bytea[]))
-        AS n(id, scan_count, first_scan_at, first_province, first_device, first_member_id,
-             last_fix_at, last_fix_cell, last_fix_accuracy_m, last_fix_device)
-    WHERE unit.id = n.id
-""")
+async def open_many(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int, UnitState]:
+    """Lock the units that have a row, in the order of their ids, in one statement; the others are new.
+
+    Args:
+        tx: the caller's transaction.
+        wanted: (unit id, brand id, batch id); duplicates are fine.
+
+    Returns:
+        The units' states by id, to be given to `save`.
+    """
+    fresh = {row[0]: UnitState(*row, new=True) for row in wanted}
+    if not fresh:
+        return {}
+    locked = await tx.execute(_LOCK, {"ids": sorted(fresh)})
+    return fresh | {row[0]: UnitState(*row) for row in locked}
+
+
+_FIELDS: Final = (
+    ("id", "bigint"), ("brand_id", "bigint"), ("batch_id", "bigint"), ("scan_count", "integer"),
+    ("first_scan_at", "timestamptz"), ("first_province", "integer"), ("first_device", "bytea"),
+    ("first_member_id", "bigint"), ("last_fix_at", "timestamptz"), ("last_fix_cell", "bigint"),
+    ("last_fix_accuracy_m", "real"), ("last_fix_device", "bytea"),
+)  # fmt: skip
+_NAMES: Final = ", ".join(name for name, _ in _FIELDS)
+_ROWS: Final = f"unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _FIELDS)}) AS n({_NAMES})"
+_MAKE: Final = text(f"INSERT INTO unit ({_NAMES}) SELECT * FROM {_ROWS} ON CONFLICT DO NOTHING")  # noqa: S608 (constants)
+_SAVE: Final = text(f"""
+    UPDATE unit SET {", ".join(f"{name} = n.{name}" for name, _ in _FIELDS[3:])} FROM {_ROWS} WHERE unit.id = n.id
+""")  # noqa: S608 (constants)
 
 
 async def save(tx: Tx, units: Iterable[UnitState]) -> None:
-    """Write locked units back, in one statement."""
-    rows = list(units)
-    if not rows:
-        return
-    await tx.execute(
-        _SAVE,
-        {
-            "ids": [u.id for u in rows],
-            "counts": [u.scan_count for u in rows],
-            "first_ats": [u.first_scan_at for u in rows],
-            "provinces": [u.first_province for u in rows],
-            "devices": [u.first_device for u in rows],
-            "members": [u.first_member_id for u in rows],
-            "fix_ats": [u.last_fix_at for u in rows],
-            "cells": [u.last_fix_cell for u in rows],
-            "accuracies": [u.last_fix_accuracy_m for u in rows],
-            "fix_devices": [u.last_fix_device for u in rows],
-        },
-    )
+    """Write units back: one statement for the locked ones, one for the new ones.
+
+    Raises:
+        UnitTaken: one of the new ones was scanned by another transaction meanwhile: roll back and judge again.
+    """
+    known, new = [], []
+    for unit in sorted(units, key=lambda each: each.id):
+        (new if unit.new else known).append(unit)
+    if known:
+        await tx.execute(_SAVE, _columns(known))
+    if new:
+        made = await tx.execute(_MAKE, _columns(new))
+        if made.rowcount != len(new):
+            raise UnitTaken
+
+
+def _columns(units: Sequence[UnitState]) -> dict[str, list[object]]:
+    return {name: [getattr(unit, name) for unit in units] for name, _ in _FIELDS}
 
 
 async def peek(tx: Tx, unit_id: int) -> UnitState | None:

@@ -1,0 +1,33 @@
+"""Ids given before the rows they are for, so that a group's rows can name each other in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import text
+
+from kernel.db import Tx
+
+
+async def reserve(tx: Tx, counts: Mapping[str, int]) -> dict[str, list[int]]:
+    """Ids from several sequences, in one statement; those not used are simply skipped.
+
+    Args:
+        tx: any transaction.
+        counts: how many of which sequence, by its name (a name of ours).
+
+    Returns:
+        The ids by sequence, ascending.
+    """
+    found: dict[str, list[int]] = {name: [] for name in counts}
+    wanted = [(name, count) for name, count in counts.items() if count]
+    if not wanted:
+        return found
+    query = " UNION ALL ".join(
+        f"SELECT {place}, nextval('{name}') FROM generate_series(1, :count_{place})"  # noqa: S608 (names of ours)
+        for place, (name, _) in enumerate(wanted)
+    )
+    rows = await tx.execute(text(query), {f"count_{place}": count for place, (_, count) in enumerate(wanted)})
+    for place, number in rows:
+        found[wanted[place][0]].append(number)
+    return found
