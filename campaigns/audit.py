@@ -19,6 +19,17 @@ INVARIANTS: tuple[tuple[str, str], ...] = (
         "SELECT unit_id FROM claim WHERE state <> 'voided' GROUP BY unit_id HAVING count(*) > 1",
     ),
     (
+        "every unit has its batch, every claim its unit and its member, every draw entry its claim and its log",
+        """SELECT u.id FROM unit u LEFT JOIN batch b ON b.id = u.batch_id AND b.brand_id = u.brand_id WHERE b.id IS NULL
+           UNION ALL
+           SELECT c.id FROM claim c LEFT JOIN unit u ON u.id = c.unit_id
+           LEFT JOIN member m ON m.id = c.member_id AND m.brand_id = c.brand_id WHERE u.id IS NULL OR m.id IS NULL
+           UNION ALL
+           SELECT e.claim_id FROM draw_entry e LEFT JOIN claim c ON c.id = e.claim_id AND c.brand_id = e.brand_id
+           LEFT JOIN draw_shard s ON s.draw_id = e.draw_id AND s.shard = e.shard
+           WHERE c.id IS NULL OR s.draw_id IS NULL""",
+    ),
+    (
         "points are earned only by posted claims, within the claim's member",
         """SELECT e.id FROM entry e JOIN account a ON a.id = e.account_id AND a.member_id IS NOT NULL
            LEFT JOIN claim c ON e.cause_id = c.id::text

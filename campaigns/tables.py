@@ -26,13 +26,14 @@ from sqlalchemy.dialects.postgresql import UUID as PgUuid
 
 from kernel.db import metadata
 
+# No foreign keys here: ADR 0045.
 claim = Table(
     "claim",
     metadata,
     Column("id", BigInteger, Identity(always=False), primary_key=True),
-    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
-    Column("unit_id", BigInteger, ForeignKey("unit.id"), nullable=False),
-    Column("member_id", BigInteger, ForeignKey("member.id"), nullable=False),
+    Column("brand_id", BigInteger, nullable=False),
+    Column("unit_id", BigInteger, nullable=False),
+    Column("member_id", BigInteger, nullable=False),
     Column("scan_id", PgUuid, nullable=False),
     Column("gtin", String(14), nullable=False),
     Column("device", LargeBinary),
@@ -108,19 +109,19 @@ prize = Table(
     postgresql_with={"fillfactor": 50},
 )
 
+# No foreign keys here: ADR 0045.
 draw_entry = Table(
     "draw_entry",
     metadata,
     Column("draw_id", BigInteger, primary_key=True),
     Column("shard", SmallInteger, primary_key=True),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
-    Column("claim_id", BigInteger, ForeignKey("claim.id"), nullable=False),
-    Column("member_id", BigInteger, ForeignKey("member.id"), nullable=False),
+    Column("brand_id", BigInteger, nullable=False),
+    Column("claim_id", BigInteger, nullable=False),
+    Column("member_id", BigInteger, nullable=False),
     Column("entrant", String(32), nullable=False),
     Column("prize_id", SmallInteger),
     Column("at", DateTime(timezone=True), nullable=False),
-    ForeignKeyConstraint(["draw_id", "shard"], ["draw_shard.draw_id", "draw_shard.shard"]),
     UniqueConstraint("draw_id", "claim_id"),
     Index("ix_draw_entry_member_id", "member_id", "draw_id"),
 )

@@ -20,6 +20,18 @@ class Proof:
 
 INVARIANTS: tuple[tuple[str, str], ...] = (
     (
+        "every entry and lot has its journal and its account",
+        """SELECT e.id FROM entry e
+           LEFT JOIN journal j ON j.id = e.journal_id LEFT JOIN account a ON a.id = e.account_id
+           WHERE j.id IS NULL OR a.id IS NULL
+           UNION ALL
+           SELECT l.id FROM lot l LEFT JOIN journal j ON j.id = l.journal_id LEFT JOIN account a ON a.id = l.account_id
+           WHERE j.id IS NULL OR a.id IS NULL OR a.brand_id <> l.brand_id
+           UNION ALL
+           SELECT j.id FROM journal j LEFT JOIN journal r ON r.id = j.reverses
+           WHERE j.reverses IS NOT NULL AND r.id IS NULL""",
+    ),
+    (
         "every journal's entries sum to zero in one currency",
         """SELECT j.id FROM journal j
            LEFT JOIN entry e ON e.journal_id = j.id LEFT JOIN account a ON a.id = e.account_id

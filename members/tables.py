@@ -92,28 +92,30 @@ account = Table(
     Index("ix_account_member_id", "member_id"),
 )
 
+# No foreign keys here: ADR 0045.
 journal = Table(
     "journal",
     metadata,
     Column("id", BigInteger, Identity(always=False), primary_key=True),
-    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("brand_id", BigInteger, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("kind", String(10), nullable=False),
     Column("cause_kind", String(20), nullable=False),
     Column("cause_id", String(60), nullable=False),
-    Column("reverses", BigInteger, ForeignKey("journal.id")),
+    Column("reverses", BigInteger),
     CheckConstraint("kind IN ('earn', 'burn', 'expire', 'adjust', 'reverse')", name="kind"),
     Index("ix_journal_brand_id_at", "brand_id", "at", "id"),
     Index("uq_journal_reverses", "reverses", unique=True, postgresql_where=text("reverses IS NOT NULL")),
 )
 
+# No foreign keys here: ADR 0045.
 entry = Table(
     "entry",
     metadata,
-    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("brand_id", BigInteger, nullable=False),
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("journal_id", BigInteger, ForeignKey("journal.id"), nullable=False),
-    Column("account_id", BigInteger, ForeignKey("account.id"), nullable=False),
+    Column("journal_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("kind", String(10), nullable=False),
     Column("cause_kind", String(20), nullable=False),
@@ -126,13 +128,14 @@ entry = Table(
     Index("ix_entry_journal_id", "journal_id"),
 )
 
+# No foreign keys here: ADR 0045.
 lot = Table(
     "lot",
     metadata,
-    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("brand_id", BigInteger, nullable=False),
     Column("id", BigInteger, Identity(always=False), primary_key=True),
-    Column("journal_id", BigInteger, ForeignKey("journal.id"), nullable=False),
-    Column("account_id", BigInteger, ForeignKey("account.id"), nullable=False),
+    Column("journal_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("left", BigInteger, nullable=False),
     Column("active_from", DateTime(timezone=True), nullable=False),
