@@ -20,7 +20,7 @@ from traceability.units import UnitTaken
 
 log = structlog.get_logger(__name__)
 
-GROUP_MAX = 128
+GROUP_MAX = 64
 GROUPS_AT_ONCE = 2
 WAITING_MAX = 4096
 TRIES_MAX = 4

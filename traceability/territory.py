@@ -33,8 +33,11 @@ _SHAPES_MAX: Final = 1_024
 _FAR_M: Final = 100_000.0
 _COARSE_DEGREES: Final = 0.005
 
-# Of a point still farther away the cell around it is enough: 1.4 km from its middle to a corner are below 1% here.
+# What can be said for a whole H3 cell of about 5 km² is kept, for scans come from the same places again and again.
 _CELL_RESOLUTION: Final = 7
+_CELL_RADIUS_M: Final = 2_000.0
+"""More than from the middle of any such cell to its farthest corner (at most 1.9 km)."""
+# Of a point still farther away the middle of its cell is enough: 1.9 km are below 1% here.
 _CELL_FAR_M: Final = 200_000.0
 _CELLS_MAX: Final = 16_384
 
@@ -65,12 +68,18 @@ class _Border:
     squares: _Vectors
     edge_max: float
 
+    def near(self, middle: _Vectors, within: float) -> _Border:
+        """The chords that come within a distance, in Earth radii, of a unit vector; and perhaps a few more."""
+        square = 2.0 - 2.0 * (self.starts @ middle)
+        kept = np.flatnonzero(square <= (within + self.edge_max) ** 2 + 1e-12)
+        return _Border(self.starts[kept], self.steps[kept], self.squares[kept], self.edge_max)
+
     def distance_m(self, point: _Vectors) -> float:
         """Distance over ground from a unit vector to the nearest chord."""
         # |start - point|² of unit vectors; one product of a matrix and a vector.
         square = 2.0 - 2.0 * (self.starts @ point)
         # Only edges that begin within an edge's length of the nearest corner can come nearer than it.
-        near = np.flatnonzero(square <= (np.sqrt(max(square.min(), 0.0)) + self.edge_max) ** 2 + 1e-12)
+        near = (square <= (np.sqrt(max(square.min(), 0.0)) + self.edge_max) ** 2 + 1e-12).nonzero()[0]
         away, steps = self.starts[near] - point, self.steps[near]
         along = -np.einsum("ij,ij->i", away, steps) / self.squares[near]
         nearest = away + np.clip(along, 0.0, 1.0)[:, None] * steps
@@ -78,7 +87,7 @@ class _Border:
         return 2.0 * EARTH_RADIUS_M * float(np.arcsin(min(1.0, chord / 2.0)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Shape:
     """A territory ready for questions.
 
@@ -87,14 +96,12 @@ class _Shape:
         lock: Held while the polygon is asked, because a prepared geometry is not safe among threads.
         fine: The border as stored.
         coarse: The border for far points.
-        far: Distances from the middles of H3 cells farther than `_CELL_FAR_M` away, as they were asked for.
     """
 
     polygon: shapely.Geometry
     lock: threading.Lock
     fine: _Border
     coarse: _Border
-    far: dict[int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,25 +156,49 @@ def distance_m(lat: float, lng: float, territory: Collection[int], regions: Regi
         NotFound: The territory names an adcode that the data does not have.
     """
     shape = _shape(regions, frozenset(territory))
-    cell = h3.latlng_to_cell(lat, lng, _CELL_RESOLUTION)
-    known = shape.far.get(cell)
-    if known is not None:
-        return known
+    seen = _seen_from(shape, h3.latlng_to_cell(lat, lng, _CELL_RESOLUTION))
+    if isinstance(seen, float):
+        return seen
+    if seen.crossed:
+        with shape.lock:
+            if shapely.intersects_xy(shape.polygon, lng, lat):
+                return 0.0
+    return seen.border.distance_m(_unit_vectors(np.array([[lng, lat]]))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A territory as it is seen from within an H3 cell.
+
+    Attributes:
+        crossed: Whether some of the cell may lie inside.
+        border: All chords that can be the nearest one to a point of the cell.
+    """
+
+    crossed: bool
+    border: _Border
+
+
+@functools.lru_cache(maxsize=_CELLS_MAX)
+def _seen_from(shape: _Shape, cell: int) -> float | _Seen:
+    """The distance, where it is the same for the whole cell: inside (0), or far away; else what is left to measure."""
+    lat, lng = h3.cell_to_latlng(cell)
+    middle = _unit_vectors(np.array([[lng, lat]]))[0]
     with shape.lock:
-        if shapely.intersects_xy(shape.polygon, lng, lat):
-            return 0.0
-    point = _unit_vectors(np.array([[lng, lat]]))[0]
-    away_m = shape.coarse.distance_m(point)
-    if away_m <= _FAR_M:
-        return shape.fine.distance_m(point)
-    if away_m <= _CELL_FAR_M:
+        inside = bool(shapely.intersects_xy(shape.polygon, lng, lat))
+    away_m = shape.coarse.distance_m(middle)
+    if away_m <= _FAR_M + _CELL_RADIUS_M:
+        away_m = shape.fine.distance_m(middle)
+        border, crossed = shape.fine, away_m <= _CELL_RADIUS_M
+    else:
+        border, crossed = shape.coarse, False
+    if inside and not crossed:
+        return 0.0
+    if away_m > _CELL_FAR_M:
         return away_m
-    if len(shape.far) >= _CELLS_MAX:
-        shape.far.clear()
-    middle_lat, middle_lng = h3.cell_to_latlng(cell)
-    middle = shape.coarse.distance_m(_unit_vectors(np.array([[middle_lng, middle_lat]]))[0])
-    shape.far[cell] = middle
-    return middle
+    # Whatever is nearest to a point of the cell is at most a radius farther from it than the middle is, and another
+    # from the middle. Arcs are longer than chords, which is on the safe side.
+    return _Seen(crossed, border.near(middle, (away_m + 2.0 * _CELL_RADIUS_M) / EARTH_RADIUS_M))
 
 
 @functools.lru_cache(maxsize=_SHAPES_MAX)
@@ -178,7 +209,7 @@ def _shape(regions: Regions, territory: frozenset[int]) -> _Shape:
     coarse = _border(shapely.simplify(polygon, _COARSE_DEGREES))
     fine = _border(polygon)
     shapely.prepare(polygon)
-    return _Shape(polygon, threading.Lock(), fine, coarse, {})
+    return _Shape(polygon, threading.Lock(), fine, coarse)
 
 
 def _border(polygon: shapely.Geometry) -> _Border:
