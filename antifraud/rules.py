@@ -7,10 +7,11 @@ withhold anything: a dealer's diversion or a factory's forgotten activation is n
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
+
+import msgspec
 
 SPEED_KMH_MAX: Final = 900.0
 """Faster than an airliner from door to door."""
@@ -27,8 +28,7 @@ class Decision(StrEnum):
     REFUSE = "refuse"
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(msgspec.Struct, frozen=True):
     """A precise place and time of a scan by a device."""
 
     at: datetime
@@ -36,8 +36,7 @@ class Fix:
     accuracy_m: float
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What is known when a scan is judged.
 
     Attributes:
@@ -65,8 +64,7 @@ class Facts:
     leaked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What a rule saw: its name, its result, and the numbers behind it."""
 
     rule: str
@@ -75,8 +73,7 @@ class Finding:
     details: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """All findings of a scan and what they add up to; `reason` names the rule that decided, if one did."""
 
     decision: Decision

@@ -6,19 +6,18 @@ The unique index on units with a claim that is not voided is the wall against pa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
 
 from codegen.pairs import holds, mate_of
 from kernel.db import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """A claim as stored; `reason` says why it is pending (`inactive`, or the rule that held it)."""
 
     id: int

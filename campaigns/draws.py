@@ -325,8 +325,7 @@ async def entries_of(
     return {(row[0], row[1]): PersonEntries(row[2], row[3]) for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One entry to be written: its number, who, and what it won."""
 
     draw: OpenDraw

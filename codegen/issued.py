@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import text
 
 from codegen.pairs import holds, mate_of
 from kernel.db import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(msgspec.Struct, frozen=True):
     """What codegen knows of a code that verifies: its key's brand, its batch, the states that hold for its unit.
 
     `batch_id` is None where the serial was never issued; then `batch`, `gtin` and `line` are None too. `canary` is the

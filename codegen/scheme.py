@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import unquote
 
+import msgspec
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import ECB
@@ -210,8 +211,7 @@ class MalformedCode(InvalidInput):
         self.reason: Final = reason
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedCode:
+class ParsedCode(msgspec.Struct, frozen=True):
     """A text that has the form of a code; whether it is one is for `Ring.verify` to say.
 
     Attributes:
@@ -229,8 +229,7 @@ class ParsedCode:
     host: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedCode:
+class VerifiedCode(msgspec.Struct, frozen=True):
     """A code that one of our keys made. That it was ever issued is not said."""
 
     symbols: str

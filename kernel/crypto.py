@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import Sequence
 
@@ -83,7 +84,7 @@ class Vault:
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """Encrypt and authenticate (AES-256-GCM); `context` must be given again to open."""
-        nonce = secrets.token_bytes(12)
+        nonce = os.urandom(12)
         return _VERSION + self._newest + nonce + self._sealing[self._newest].encrypt(nonce, plain, context.encode())
 
     def open(self, sealed: bytes, context: str) -> bytes:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
 from sqlalchemy import text
 
 from kernel import sequences
@@ -36,8 +37,7 @@ class Account:
     balance: int
 
 
-@dataclass(frozen=True, slots=True)
-class Credit:
+class Credit(msgspec.Struct, frozen=True):
     """Points to give: `cause` is what they are given for, and with `rule_id` they are given once only."""
 
     account: Account
@@ -117,8 +117,7 @@ _MOVE: Final = text(f"""
 """)  # noqa: S608 (constants above)
 
 
-@dataclass(frozen=True, slots=True)
-class _Movement:
+class _Movement(msgspec.Struct, frozen=True):
     """One journal with its two legs: `amount` to the member's account, the same from the issuer's.
 
     A credit opens a lot that lives from `active_from` to `expires_at`; a debit has neither.

@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from kernel.errors import NotAuthenticated, YimaError
@@ -135,7 +136,7 @@ class ScanEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/") != PATH:
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "POST" or scope["path"].rstrip("/") != PATH:
             await self._application(scope, receive, send)
             return
         values: Any = scope
@@ -185,7 +186,8 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
         message: Any = await receive()
         if message["type"] == "http.disconnect":
             raise _Gone
-        body = body + message["body"] if body else message["body"]
+        part: bytes = message["body"]
+        body = body + part if body else part
         if len(body) > BODY_BYTES_MAX:
             raise _TooLarge
         if not message.get("more_body", False):

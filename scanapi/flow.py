@@ -8,7 +8,6 @@ everywhere: units → members' accounts → draws and prizes, each by id.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
@@ -17,7 +16,7 @@ import msgspec
 from campaigns import awards, claims
 from campaigns.claims import Claim
 from codegen import foreign, pairs
-from codegen.issued import Issued, look_up
+from codegen.issued import look_up
 from kernel import sequences
 from kernel.clock import now
 from kernel.crypto import Vault
@@ -25,7 +24,7 @@ from kernel.db import Tx
 from kernel.errors import Conflict, NotAuthenticated, YimaError
 from members import ledger, people
 from scanapi import sentences
-from scanapi.group import Answer, Known, Scan, ScanIdTaken, issued_of, unit_of
+from scanapi.group import Answer, Home, Known, Scan, ScanIdTaken, home_of
 from scanapi.judging import judge
 from scanapi.reporting import report
 from scanapi.shelf import Shelf
@@ -95,7 +94,7 @@ async def _find_listed(tx: Tx, asked: Sequence[Scan]) -> list[Scan]:
     for each in asked:
         code = each.code if each.listed is None else each.listed.found(known)
         if code is not None:
-            found.append(each if each.listed is None else replace(each, code=code))
+            found.append(each if each.listed is None else msgspec.structs.replace(each, code=code))
     return found
 
 
@@ -120,10 +119,11 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
     if fresh:
         await pairs.hold_still(tx, (each.code.unit_id for each in fresh))
     issued = await look_up(tx, sorted({each.code.position for each in fresh}), listed=listed) if fresh else {}
-    real = [each for each in fresh if issued_of(each, issued) is not None]
-    unit_ids = sorted({unit_of(each, issued) for each in real})
+    homes = {each.scan_id: home for each in fresh if (home := home_of(each, issued)) is not None}
+    real = [each for each in fresh if each.scan_id in homes]
+    unit_ids = sorted({home.unit_id for home in homes.values()})
     member_ids = sorted({each.member[0] for each in fresh if each.member is not None})
-    brand_ids = sorted({issued[each.code.position].brand_id for each in real if each.member is not None})
+    brand_ids = sorted({homes[each.scan_id].issued.brand_id for each in real if each.member is not None})
     gtins = sorted({known.gtin for known in issued.values() if known.gtin is not None})
     destinations = await shipments.destinations(tx, unit_ids) if unit_ids else {}
     shown = await shelf.shown(tx, gtins)
@@ -131,19 +131,20 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
     if brand_ids:
         terms = await awards.read_terms(tx, brand_ids, issuers=await shelf.issuers(tx, brand_ids))
         ids = await sequences.reserve(tx, {claims.IDS: len(real), ledger.JOURNAL_IDS: 2 * len(real)})
-    relations = _relations(real, issued, destinations, regions)
+    relations = _relations(real, homes, destinations, regions)
 
-    opened = await units.open_many(tx, ((unit_of(each, issued), *_owner(each, issued)) for each in real))
+    opened = await units.open_many(tx, {_owner(home) for home in homes.values()})
     members, accounts = await people.lock(tx, member_ids) if member_ids else ({}, {})
     at = now()  # under the locks, so that a unit's scans are in the order of their times
-    standing = await _standing(tx, real, issued, opened)
-    claimable = any(each.member is not None and unit_of(each, issued) not in standing for each in real)
+    standing = await _standing(tx, real, homes, opened)
+    claimable = any(each.member is not None and homes[each.scan_id].unit_id not in standing for each in real)
     desk = None
     if terms is not None and ids is not None and claimable:
         desk = await awards.open_desk(tx, vault, terms, accounts=accounts, at=at, journal_ids=ids[ledger.JOURNAL_IDS])
     return Known(
         at=at,
         issued=issued,
+        homes=homes,
         units=opened,
         members=members,
         accounts=accounts,
@@ -159,24 +160,23 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
 
 
 def _relations(
-    real: Sequence[Scan], issued: dict[int, Issued], destinations: dict[int, Destination], regions: Regions
+    real: Sequence[Scan], homes: Mapping[UUID, Home], destinations: dict[int, Destination], regions: Regions
 ) -> dict[UUID, Relation]:
     """Where the scans stand to the territories of the dealers whom their units were shipped to."""
     found: dict[UUID, Relation] = {}
     for each in real:
-        destination = destinations.get(unit_of(each, issued))
+        destination = destinations.get(homes[each.scan_id].unit_id)
         if destination is not None:
             found[each.scan_id] = territory.relate(each.location, destination.adcodes, regions)
     return found
 
 
-def _owner(each: Scan, issued: dict[int, Issued]) -> tuple[int, int]:
-    known = issued[each.code.position]
-    return known.brand_id, cast("int", known.home_batch_id or known.batch_id)
+def _owner(home: Home) -> tuple[int, int, int]:
+    return home.unit_id, home.issued.brand_id, cast("int", home.issued.home_batch_id or home.issued.batch_id)
 
 
 async def _standing(
-    tx: Tx, real: Sequence[Scan], issued: dict[int, Issued], opened: Mapping[int, UnitState]
+    tx: Tx, real: Sequence[Scan], homes: Mapping[UUID, Home], opened: Mapping[int, UnitState]
 ) -> dict[int, Claim]:
     """The standing claim of each unit; one that was made on its inner code before the pairing counts too.
 
@@ -184,7 +184,7 @@ async def _standing(
     """
     home_of: dict[int, int] = {}
     for each in real:
-        known, home = issued[each.code.position], unit_of(each, issued)
+        known, home = homes[each.scan_id].issued, homes[each.scan_id].unit_id
         if not opened[home].new:
             home_of[home] = home
         mate = known.mate_id if known.mate_side == "outer" else each.code.unit_id

@@ -78,8 +78,8 @@ class Gate:
             task = asyncio.create_task(self._work())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        # a client that hangs up does not stop its scan: it may ask for the reply again
-        return await asyncio.shield(future)
+        # A client that hangs up cancels its waiting and not its scan: it may ask for the reply again.
+        return await future
 
     async def close(self) -> None:
         """Finish what was accepted."""

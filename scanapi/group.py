@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+import msgspec
+
 from antifraud.rules import Verdict
 from campaigns.awards import Award, Desk
 from campaigns.claims import Claim
@@ -25,8 +27,7 @@ from traceability.territory import Relation
 from traceability.units import UnitState
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True):
     """A scan whose code verifies, ready to be judged.
 
     Attributes:
@@ -85,6 +86,7 @@ class Known:
 
     at: datetime
     issued: dict[int, Issued]
+    homes: dict[UUID, Home]
     units: dict[int, UnitState]
     members: dict[int, Member]
     accounts: dict[tuple[int, str], Account]
@@ -111,8 +113,20 @@ class Result:
     yours: bool = False
 
 
-def issued_of(each: Scan, issued: dict[int, Issued]) -> Issued | None:
-    """The batch behind a code, or None: never issued, or shown under another product's GTIN."""
+class Home(msgspec.Struct, frozen=True):
+    """The unit that bears a scan's code, and what was issued.
+
+    Where a unit's outer and inner code were paired on the line, it is the outer one's unit, and the pair says which
+    side the code is, not the serial.
+    """
+
+    issued: Issued
+    unit_id: int
+    side: str
+
+
+def home_of(each: Scan, issued: dict[int, Issued]) -> Home | None:
+    """Where a code belongs, or None: never issued, or shown under another product's GTIN."""
     known = issued.get(each.code.position)
     if known is None or known.batch_id is None:
         return None
@@ -120,14 +134,4 @@ def issued_of(each: Scan, issued: dict[int, Issued]) -> Issued | None:
         return None
     if known.origin != ("imported" if each.listed else "own"):  # a code derived for somebody else's line
         return None
-    return known
-
-
-def unit_of(each: Scan, issued: dict[int, Issued]) -> int:
-    """The unit that bears a code: where its outer and inner code were paired on the line, the outer one's."""
-    return issued[each.code.position].home(each.code.unit_id)
-
-
-def side_of(each: Scan, issued: Issued) -> str:
-    """Which of a unit's codes this is; where two batches' were paired, the pair says so and not the serial."""
-    return issued.mate_side or each.code.side
+    return Home(known, known.home(each.code.unit_id), known.mate_side or each.code.side)

@@ -10,7 +10,7 @@ from antifraud import rules as antifraud
 from antifraud.rules import Decision, Facts, Fix
 from campaigns.claims import Claim
 from codegen.issued import Issued
-from scanapi.group import Known, Result, Scan, issued_of, side_of, unit_of
+from scanapi.group import Home, Known, Result, Scan
 from traceability.coordinates import distance_m
 from traceability.scans import Outcome
 from traceability.territory import Relation, Standing
@@ -19,11 +19,11 @@ from traceability.units import UnitState
 
 def judge(each: Scan, known: Known) -> Result:
     """What a scan leads to, in the order of precedence of `Outcome`; a claim it makes stands for the next scans."""
-    issued = issued_of(each, known.issued)
-    if issued is None:
+    home = known.homes.get(each.scan_id)
+    if home is None:
         never = known.issued[each.code.position].batch_id is None
         return Result(Outcome.FORGED, reason="not_issued" if never else "gtin_mismatch")
-    unit = known.units[unit_of(each, known.issued)]
+    issued, unit = home.issued, known.units[home.unit_id]
     leaked = issued.is_leaked(unit.first_scan_at)
     verdict = antifraud.judge(_facts(each, issued, unit, known, leaked=leaked))
     standing = known.claims.get(unit.id)
@@ -35,11 +35,11 @@ def judge(each: Scan, known: Known) -> Result:
     elif leaked and issued.leak_answer == "void":
         result.outcome, result.reason, result.sentence = Outcome.VOIDED, "leaked", "voided.leaked"
     elif not issued.active:
-        _judge_inactive(each, issued, known, result)
+        _judge_inactive(each, home, known, result)
     elif standing is not None:
         _judge_claimed(each, standing, result)
     else:
-        _judge_unclaimed(each, issued, known, result)
+        _judge_unclaimed(each, home, known, result)
     if leaked:
         result.sentence = _SAID_OF_LEAKED.get(result.sentence or "", result.sentence)
     return result
@@ -96,21 +96,21 @@ def _same_person(each: Scan, member_id: int | None, device: bytes | None) -> boo
     return each.device is not None and each.device == device
 
 
-def _pays(each: Scan, issued: Issued) -> bool:
+def _pays(home: Home) -> bool:
     """Whether this code carries the unit's reward: its only code, or the inner one of two."""
-    return not (issued.paired or issued.mate_side) or side_of(each, issued) == "inner"
+    return not (home.issued.paired or home.issued.mate_side) or home.side == "inner"
 
 
-def _new_claim(each: Scan, issued: Issued, known: Known, *, state: str, reason: str | None) -> Claim:
+def _new_claim(each: Scan, home: Home, known: Known, *, state: str, reason: str | None) -> Claim:
     assert each.member is not None
-    assert issued.gtin is not None
+    assert home.issued.gtin is not None
     return Claim(
         id=known.claim_ids.pop(),
-        brand_id=issued.brand_id,
-        unit_id=unit_of(each, known.issued),
+        brand_id=home.issued.brand_id,
+        unit_id=home.unit_id,
         member_id=each.member[0],
         scan_id=each.scan_id,
-        gtin=issued.gtin,
+        gtin=home.issued.gtin,
         device=each.device,
         state=state,
         reason=reason,
@@ -118,15 +118,15 @@ def _new_claim(each: Scan, issued: Issued, known: Known, *, state: str, reason: 
     )
 
 
-def _judge_inactive(each: Scan, issued: Issued, known: Known, result: Result) -> None:
+def _judge_inactive(each: Scan, home: Home, known: Known, result: Result) -> None:
     """Park the claim of an unclaimed unit; it is paid when its range is activated."""
     result.outcome, result.reason = Outcome.INACTIVE, "inactive"
-    standing = known.claims.get(unit_of(each, known.issued))
-    ours = each.member is not None and each.member[1] == issued.brand_id
+    standing = known.claims.get(home.unit_id)
+    ours = each.member is not None and each.member[1] == home.issued.brand_id
     refused = result.verdict is not None and result.verdict.decision is Decision.REFUSE
-    if standing is None and ours and not refused and _pays(each, issued):
-        result.claim = _new_claim(each, issued, known, state="pending", reason="inactive")
-        known.claims[unit_of(each, known.issued)] = standing = result.claim
+    if standing is None and ours and not refused and _pays(home):
+        result.claim = _new_claim(each, home, known, state="pending", reason="inactive")
+        known.claims[home.unit_id] = standing = result.claim
     kept = standing is not None and each.member is not None and standing.member_id == each.member[0]
     result.sentence = "inactive.kept" if kept else "inactive"
 
@@ -139,34 +139,34 @@ def _judge_claimed(each: Scan, standing: Claim, result: Result) -> None:
         result.outcome, result.sentence = Outcome.TAKEN, "taken"
 
 
-def _judge_unclaimed(each: Scan, issued: Issued, known: Known, result: Result) -> None:
+def _judge_unclaimed(each: Scan, home: Home, known: Known, result: Result) -> None:
     verdict = result.verdict
     assert verdict is not None
     if each.member is None:
-        result.sentence = "authentic" if _pays(each, issued) else "authentic.outer"
-    elif each.member[1] != issued.brand_id:
+        result.sentence = "authentic" if _pays(home) else "authentic.outer"
+    elif each.member[1] != home.issued.brand_id:
         result.sentence = "authentic.other_brand"
-    elif not _pays(each, issued):
+    elif not _pays(home):
         result.sentence = "authentic.outer"
     elif verdict.decision is Decision.REFUSE:
         result.outcome, result.reason, result.sentence = Outcome.REFUSED, verdict.reason, "refused"
     elif verdict.decision is Decision.HOLD:
         result.outcome, result.reason, result.sentence = Outcome.HELD, verdict.reason, "held"
-        result.claim = _new_claim(each, issued, known, state="pending", reason=verdict.reason)
-        known.claims[unit_of(each, known.issued)] = result.claim
+        result.claim = _new_claim(each, home, known, state="pending", reason=verdict.reason)
+        known.claims[home.unit_id] = result.claim
     else:
-        _award(each, issued, known, result)
+        _award(each, home, known, result)
 
 
-def _award(each: Scan, issued: Issued, known: Known, result: Result) -> None:
+def _award(each: Scan, home: Home, known: Known, result: Result) -> None:
     """Claim and award. A unit without a reward at present stays claimable for a later campaign."""
     assert known.desk is not None
-    claim = _new_claim(each, issued, known, state="posted", reason=None)
+    claim = _new_claim(each, home, known, state="posted", reason=None)
     award = known.desk.award(claim)
     if not award.anything:
         result.sentence = "authentic.nothing"
         return
-    known.claims[unit_of(each, known.issued)] = claim
+    known.claims[home.unit_id] = claim
     known.balances[claim.member_id] = known.balances.get(claim.member_id, 0) + award.points
     result.outcome, result.claim, result.award = Outcome.AWARDED, claim, award
     if award.prizes:

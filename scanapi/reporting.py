@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from campaigns.awards import Award
-from codegen.issued import Issued
 from scanapi import sentences
-from scanapi.group import Known, Result, Scan, issued_of, side_of, unit_of
+from scanapi.group import Home, Known, Result, Scan
 from scanapi.sentences import Language
 from traceability.journal import ScanRow
 from traceability.regions import Regions
@@ -18,12 +17,12 @@ from traceability.units import UnitState
 
 def report(each: Scan, result: Result, known: Known) -> tuple[ScanReply, ScanRow]:
     """The reply and the journal row; the unit's state in memory takes the scan in."""
-    issued = issued_of(each, known.issued)
-    if issued is None:
+    home = known.homes.get(each.scan_id)
+    if home is None:
         brand_id = known.issued[each.code.position].brand_id
         reply = ScanReply(each.scan_id, Outcome.FORGED, sentences.tell("forged", each.language))
-        return reply, _row(each, result, known.at, brand_id=brand_id, issued=None, dealer_id=None, first=False)
-    unit = known.units[unit_of(each, known.issued)]
+        return reply, _row(each, result, known.at, brand_id=brand_id, home=None, dealer_id=None, first=False)
+    issued, unit = home.issued, known.units[home.unit_id]
     before, first_at, first_province = unit.scan_count, unit.first_scan_at, unit.first_province
     _take_in(each, unit, known.at)
     assert issued.gtin is not None
@@ -60,7 +59,7 @@ def report(each: Scan, result: Result, known: Known) -> tuple[ScanReply, ScanRow
     )
     dealer_id = known.dealers.get(unit.id)
     return reply, _row(
-        each, result, known.at, brand_id=issued.brand_id, issued=issued, dealer_id=dealer_id, first=before == 0
+        each, result, known.at, brand_id=issued.brand_id, home=home, dealer_id=dealer_id, first=before == 0
     )
 
 
@@ -99,12 +98,13 @@ def _row(
     at: datetime,
     *,
     brand_id: int,
-    issued: Issued | None,
+    home: Home | None,
     dealer_id: int | None,
     first: bool,
 ) -> ScanRow:
     findings = () if result.verdict is None else result.verdict.findings
     told: list[dict[str, Any]] = [{"rule": f.rule, "result": f.result, **f.details} for f in findings]
+    issued = None if home is None else home.issued
     if issued is not None and issued.canary is not None:
         # in the journal only: whoever scans a canary must not learn that it is one
         told.append({"rule": "canary", "result": "leaked", "package": issued.canary})
@@ -112,8 +112,8 @@ def _row(
         at=at,
         scan_id=each.scan_id,
         brand_id=brand_id,
-        unit_id=each.code.unit_id if issued is None else issued.home(each.code.unit_id),
-        side=each.code.side if issued is None else side_of(each, issued),
+        unit_id=each.code.unit_id if home is None else home.unit_id,
+        side=each.code.side if home is None else home.side,
         batch_id=None if issued is None else issued.home_batch_id or issued.batch_id,
         gtin=None if issued is None else issued.gtin,
         outcome=str(result.outcome),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -123,25 +123,36 @@ class ScanService:
             page=self._page(request, code.symbols),
             listed=listed,
         )
+        if listed is None:
+            return self._told(await self.gate.submit(scan))[0]
         async with self._lookup(listed, request.address, device) as found:
-            answer = await self.gate.submit(scan)
-            if isinstance(answer, YimaError):
-                self.outcomes[answer.code] += 1
-                raise answer
-            outcome = outcome_of(answer)
-            self.outcomes[outcome] += 1
-            if listed is not None and outcome == Outcome.FORGED:
+            answer, outcome = self._told(await self.gate.submit(scan))
+            if outcome == Outcome.FORGED:
                 self.counters.refuse("forged", None if parsed is None else parsed.key_id, request.code, device)
             else:
                 found()
         return answer
 
+    def _told(self, answer: Answer) -> tuple[bytes, str]:
+        """An answer with its outcome, counted.
+
+        Raises:
+            YimaError: that is the answer.
+        """
+        if isinstance(answer, YimaError):
+            self.outcomes[answer.code] += 1
+            raise answer
+        outcome = outcome_of(answer)
+        self.outcomes[outcome] += 1
+        return answer, outcome
+
     def _recognise(self, text_: str) -> tuple[ParsedCode | None, VerifiedCode | None, Listed | None]:
         """A text's form as a code of ours, the code if one of our keys made it, else what others may have made."""
-        parsed = code = None
-        with suppress(MalformedCode):
+        try:
             parsed = scheme.parse(text_)
-            code = self.keys.verify(parsed)
+        except MalformedCode:
+            return None, None, self.register.read(text_)
+        code = self.keys.verify(parsed)
         return parsed, code, None if code is not None else self.register.read(text_)
 
     @asynccontextmanager

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 import h3.api.basic_int as h3
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -53,8 +54,7 @@ class Mainland(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(msgspec.Struct, frozen=True):
     """A point where a scan was, in WGS-84 degrees, beside what the device said.
 
     Attributes:

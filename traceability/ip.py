@@ -22,6 +22,7 @@ from traceability.regions import Regions
 FILE_BYTES_MAX: Final = 2 * 1024**3
 """Larger than any such database; what is larger is another file, named by mistake."""
 
+_KNOWN_MAX: Final = 16_384
 _MMDB_MARK: Final = b"\xab\xcd\xefMaxMind.com"
 _MMDB_MARK_WITHIN: Final = 128 * 1024
 _XDB_VECTOR_END: Final = util.HeaderInfoLength + util.VectorIndexLength
@@ -64,6 +65,7 @@ class IpLocator:
         self._path = path
         self._regions = regions
         self._names: Callable[[_Address], _Names] | None = None
+        self._known: dict[str, IpRegion] = {}
         self.source_version: str | None = None
         if path is None:
             return
@@ -73,6 +75,19 @@ class IpLocator:
             raise ConfigurationError(f"The IP database {path} cannot be read: {error}.") from error
 
     def locate(self, address: str) -> IpRegion:
+        """The province of an address; the answers of the last addresses are kept.
+
+        Raises:
+            ConfigurationError: The database proves damaged.
+        """
+        known = self._known.get(address)
+        if known is None:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            known = self._known[address] = self._look_up(address)
+        return known
+
+    def _look_up(self, address: str) -> IpRegion:
         """The province of an address; unknown for private ones, and for text that is no address.
 
         Raises:

@@ -9,9 +9,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
 
 from kernel.db import Tx
@@ -19,8 +21,7 @@ from kernel.db import Tx
 REPLAY_KEPT_DAYS = 35
 
 
-@dataclass(frozen=True, slots=True)
-class ScanRow:
+class ScanRow(msgspec.Struct, frozen=True):
     """One row of the journal. `reason` tells apart what the client must not be told apart.
 
     `dealer_id` is whose goods the unit was at the time, `first` whether it was never scanned before.
@@ -59,7 +60,9 @@ _FIELDS: tuple[tuple[str, str], ...] = (
     ("ip_province", "integer"), ("findings", "jsonb"), ("points", "integer"),
     ("dealer_id", "bigint"), ("first", "boolean"),
 )  # fmt: skip
-_NAMES = ", ".join(name for name, _ in _FIELDS)
+_KEYS = tuple(name for name, _ in _FIELDS)
+_READ = attrgetter(*_KEYS)
+_NAMES = ", ".join(_KEYS)
 _ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _FIELDS)
 _INSERT = text(f"INSERT INTO scan ({_NAMES}) SELECT * FROM unnest({_ARRAYS})")  # noqa: S608 (constants above)
 # The replay rows are written last: whoever finds one finds everything that its scan led to.
@@ -74,7 +77,7 @@ _INSERT_BOTH = text(f"""
 
 
 def _columns(rows: Sequence[ScanRow]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name, _ in _FIELDS}
+    columns: dict[str, list[Any]] = dict(zip(_KEYS, map(list, zip(*map(_READ, rows), strict=True)), strict=True))
     columns["findings"] = [json.dumps(findings) if findings else "[]" for findings in columns["findings"]]
     return columns
 
@@ -102,8 +105,7 @@ async def answer(tx: Tx, rows: Sequence[ScanRow], replies: Sequence[tuple[bytes,
     return (await tx.execute(_INSERT_BOTH, columns)).rowcount == len(rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(msgspec.Struct, frozen=True):
     """The reply that a scan id got when it first came."""
 
     scan_id: UUID

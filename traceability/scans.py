@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 
 class Outcome(StrEnum):
     """What a scan led to, in order of precedence (DESIGN §4)."""
@@ -24,8 +26,7 @@ class Outcome(StrEnum):
     AUTHENTIC = "authentic"
 
 
-@dataclass(frozen=True, slots=True)
-class ScanRequest:
+class ScanRequest(msgspec.Struct, frozen=True):
     """A scan as it arrives, from the API or from a page; nothing in it is trusted yet.
 
     Attributes:
@@ -51,8 +52,7 @@ class ScanRequest:
     bearer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class UnitShown:
+class UnitShown(msgspec.Struct, frozen=True):
     """The unit as the consumer is told of it."""
 
     gtin: str
@@ -60,8 +60,7 @@ class UnitShown:
     batch: str
 
 
-@dataclass(frozen=True, slots=True)
-class PrizeShown:
+class PrizeShown(msgspec.Struct, frozen=True):
     """A prize won: `entry` is the number in the draw's log, the consumer's receipt together with the scan id."""
 
     draw: str
@@ -70,16 +69,14 @@ class PrizeShown:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class FindingShown:
+class FindingShown(msgspec.Struct, frozen=True):
     """What an inline rule saw: its name and result."""
 
     rule: str
     result: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScanReply:
+class ScanReply(msgspec.Struct, frozen=True):
     """The answer to a scan (DESIGN §11)."""
 
     scan_id: UUID

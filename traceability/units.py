@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import text
@@ -93,7 +94,9 @@ _FIELDS: Final = (
     ("first_member_id", "bigint"), ("last_fix_at", "timestamptz"), ("last_fix_cell", "bigint"),
     ("last_fix_accuracy_m", "real"), ("last_fix_device", "bytea"),
 )  # fmt: skip
-_NAMES: Final = ", ".join(name for name, _ in _FIELDS)
+_KEYS: Final = tuple(name for name, _ in _FIELDS)
+_READ: Final = attrgetter(*_KEYS)
+_NAMES: Final = ", ".join(_KEYS)
 _ROWS: Final = f"unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _FIELDS)}) AS n({_NAMES})"
 _MAKE: Final = text(f"INSERT INTO unit ({_NAMES}) SELECT * FROM {_ROWS} ON CONFLICT DO NOTHING")  # noqa: S608 (constants)
 _SAVE: Final = text(f"""
@@ -107,7 +110,8 @@ async def save(tx: Tx, units: Iterable[UnitState]) -> None:
     Raises:
         UnitTaken: one of the new ones was scanned by another transaction meanwhile: roll back and judge again.
     """
-    known, new = [], []
+    known: list[UnitState] = []
+    new: list[UnitState] = []
     for unit in sorted(units, key=lambda each: each.id):
         (new if unit.new else known).append(unit)
     if known:
@@ -119,7 +123,7 @@ async def save(tx: Tx, units: Iterable[UnitState]) -> None:
 
 
 def _columns(units: Sequence[UnitState]) -> dict[str, list[object]]:
-    return {name: [getattr(unit, name) for unit in units] for name, _ in _FIELDS}
+    return dict(zip(_KEYS, map(list, zip(*map(_READ, units), strict=True)), strict=True))
 
 
 async def peek(tx: Tx, unit_id: int) -> UnitState | None:

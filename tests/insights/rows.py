@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import h3.api.basic_int as h3
+import msgspec
 from sqlalchemy import text
 
 from insights.filters import Filter
@@ -72,7 +73,7 @@ def make(rng: random.Random, **fixed: Any) -> ScanRow:
         accuracy_m=None, location_source=source, location_sealed=None, data_versions=None, ip_province=province,
         findings=findings, points=0, dealer_id=rng.choice((21, 22, None)), first=rng.random() < 0.4,
     )  # fmt: skip
-    return replace(row, **fixed)
+    return msgspec.structs.replace(row, **fixed)
 
 
 async def store(db: Database, rows: list[ScanRow]) -> None:

@@ -222,8 +222,6 @@ async def test_rows_of_an_older_version_get_their_dealer_and_first_scan(db: Data
     await store(db, old)
     async with db.transaction() as tx:
         await tx.execute(text("UPDATE scan SET first = NULL"))
-        # the unit's row alone tells the first scan: do without its batch
-        await tx.execute(text("ALTER TABLE unit DROP CONSTRAINT fk_unit_batch_id"))
         await tx.execute(
             text("INSERT INTO unit (id, brand_id, batch_id, scan_count, first_scan_at) VALUES (150, 1, 1, 3, :at)"),
             {"at": old[0].at},
