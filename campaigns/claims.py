@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import text
 
 from codegen.pairs import holds, mate_of
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -38,44 +38,31 @@ IDS: Final = "claim_id_seq"
 _COLUMNS = "id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at"
 
 
+_STANDING: Final = Statement(f"""
+    SELECT {_COLUMNS} FROM claim WHERE unit_id = ANY(CAST(:units AS bigint[])) AND state <> 'voided'
+""")  # noqa: S608 (a constant)
+
+
 async def standing(tx: Tx, unit_ids: list[int]) -> dict[int, Claim]:
     """Claims that stand (pending or posted) by unit; call it after the units are locked."""
-    rows = await tx.execute(
-        text(f"""
-            SELECT {_COLUMNS} FROM claim
-            WHERE unit_id = ANY(CAST(:units AS bigint[])) AND state <> 'voided'"""),  # noqa: S608 (a constant)
-        {"units": unit_ids},
-    )
-    claims = [Claim(*row) for row in rows]
+    claims = [Claim(*row) for row in await _STANDING.fetch(tx, {"units": unit_ids})]
     return {claim.unit_id: claim for claim in claims}
+
+
+_STORE: Final = Statement("""
+    INSERT INTO claim (id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at, settled_at)
+    SELECT n.*, CASE WHEN n.state = 'posted' THEN n.at END
+    FROM unnest(CAST(:id AS bigint[]), CAST(:brand_id AS bigint[]), CAST(:unit_id AS bigint[]),
+        CAST(:member_id AS bigint[]), CAST(:scan_id AS uuid[]), CAST(:gtin AS text[]), CAST(:device AS bytea[]),
+        CAST(:state AS text[]), CAST(:reason AS text[]), CAST(:at AS timestamptz[]))
+        AS n(id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at)
+""")
 
 
 async def store(tx: Tx, claims: Sequence[Claim]) -> None:
     """Store new claims in one statement."""
-    if not claims:
-        return
-    await tx.execute(
-        text("""
-            INSERT INTO claim (id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at, settled_at)
-            SELECT n.*, CASE WHEN n.state = 'posted' THEN n.at END
-            FROM unnest(CAST(:ids AS bigint[]), CAST(:brands AS bigint[]), CAST(:units AS bigint[]),
-                CAST(:members AS bigint[]), CAST(:scans AS uuid[]), CAST(:gtins AS text[]),
-                CAST(:devices AS bytea[]), CAST(:states AS text[]), CAST(:reasons AS text[]),
-                CAST(:ats AS timestamptz[]))
-                AS n(id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at)"""),
-        {
-            "ids": [claim.id for claim in claims],
-            "brands": [claim.brand_id for claim in claims],
-            "units": [claim.unit_id for claim in claims],
-            "members": [claim.member_id for claim in claims],
-            "scans": [claim.scan_id for claim in claims],
-            "gtins": [claim.gtin for claim in claims],
-            "devices": [claim.device for claim in claims],
-            "states": [claim.state for claim in claims],
-            "reasons": [claim.reason for claim in claims],
-            "ats": [claim.at for claim in claims],
-        },
-    )
+    if claims:
+        await _STORE.fetch(tx, {name: [getattr(claim, name) for claim in claims] for name in _STORE.names})
 
 
 async def hold_leaked(tx: Tx, unit_ids: Sequence[int] | None = None) -> int:

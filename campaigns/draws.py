@@ -22,7 +22,7 @@ from campaigns.rules import DrawRules
 from kernel import audit, ids
 from kernel.clock import now
 from kernel.crypto import Vault
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
 
 DAY = timezone(timedelta(hours=8))
@@ -262,18 +262,18 @@ class OpenDraw:
 
 # One statement locks a draw's shard and then its prizes: in the same order everywhere, and the values of both are those
 # under the lock.
-_LOCK: Final = text("""
+_LOCK: Final = Statement("""
     SELECT d.id, d.name, d.brand_id, d.rules_hash, d.seed_commitment, s.entries, s.head, p.id, p."left"
     FROM draw d JOIN draw_shard s ON s.draw_id = d.id JOIN prize p ON p.draw_id = d.id
     WHERE d.brand_id = ANY(CAST(:brands AS bigint[])) AND d.closed_at IS NULL AND s.open
-        AND d.opens_at <= :at AND d.closes_at > :at
+        AND d.opens_at <= CAST(:at AS timestamptz) AND d.closes_at > CAST(:at AS timestamptz)
     ORDER BY d.id, s.shard, p.id FOR UPDATE OF s, p
 """)
 
 
 async def lock_open(tx: Tx, vault: Vault, brand_ids: Sequence[int], *, at: datetime) -> list[OpenDraw]:
     """Lock the open draws of some brands with their prizes, in one statement; one more where a draw is new to us."""
-    rows = (await tx.execute(_LOCK, {"brands": list(brand_ids), "at": at})).all()
+    rows = await _LOCK.fetch(tx, {"brands": list(brand_ids), "at": at})
     await _open_new(tx, vault, {row[0]: (row[0], row[3], row[4]) for row in rows})
     opened: dict[int, OpenDraw] = {}
     for draw_id, name, brand_id, digest, commitment, entries, head, prize_id, left in rows:
@@ -336,17 +336,17 @@ class Entry(msgspec.Struct, frozen=True):
     prize_id: int | None
 
 
-_WRITE: Final = text("""
+_WRITE: Final = Statement("""
     WITH n AS MATERIALIZED (
         SELECT * FROM unnest(CAST(:draws AS bigint[]), CAST(:numbers AS bigint[]), CAST(:brands AS bigint[]),
             CAST(:claims AS bigint[]), CAST(:members AS bigint[]), CAST(:entrants AS text[]),
             CAST(:prizes AS smallint[])) AS n(draw, number, brand, claim, member, entrant, prize)
     ), entries AS (
         INSERT INTO draw_entry (draw_id, shard, number, brand_id, claim_id, member_id, entrant, prize_id, at)
-        SELECT draw, 0, number, brand, claim, member, entrant, prize, :at FROM n
+        SELECT draw, 0, number, brand, claim, member, entrant, prize, CAST(:at AS timestamptz) FROM n
     ), won AS (
         INSERT INTO prize_award (brand_id, draw_id, shard, number, prize_id, member_id, at)
-        SELECT brand, draw, 0, number, prize, member, :at FROM n WHERE prize IS NOT NULL
+        SELECT brand, draw, 0, number, prize, member, CAST(:at AS timestamptz) FROM n WHERE prize IS NOT NULL
     ), taken AS (
         UPDATE prize SET "left" = "left" - t.taken
         FROM (SELECT draw, prize, count(*)::integer AS taken FROM n WHERE prize IS NOT NULL GROUP BY draw, prize) t
@@ -364,8 +364,8 @@ async def write_entries(tx: Tx, entries: Sequence[Entry], *, at: datetime) -> No
     if not entries:
         return
     touched = list({entry.draw.id: entry.draw for entry in entries}.values())
-    await tx.execute(
-        _WRITE,
+    await _WRITE.fetch(
+        tx,
         {
             "draws": [entry.draw.id for entry in entries],
             "numbers": [entry.number for entry in entries],

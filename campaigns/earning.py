@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import text
 
 from campaigns.rules import EarningRule
 from kernel import audit
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 
 
 async def set_rule(
@@ -65,15 +66,15 @@ async def set_rule(
     return EarningRule(found.id, found.version, gtin, points, qualifying, expires_after_days, active_from, None)
 
 
+_RULES: Final = Statement("""
+    SELECT brand_id, id, version, gtin, points, qualifying, expires_after_days, active_from, active_until
+    FROM earning_rule WHERE brand_id = ANY(CAST(:brands AS bigint[]))
+""")
+
+
 async def rules_of(tx: Tx, brand_ids: Sequence[int]) -> dict[int, list[EarningRule]]:
     """The rules of some brands, by brand, in one statement."""
-    rows = await tx.execute(
-        text("""
-            SELECT brand_id, id, version, gtin, points, qualifying, expires_after_days, active_from, active_until
-            FROM earning_rule WHERE brand_id = ANY(CAST(:brands AS bigint[]))"""),
-        {"brands": list(brand_ids)},
-    )
     found: dict[int, list[EarningRule]] = {}
-    for row in rows:
+    for row in await _RULES.fetch(tx, {"brands": list(brand_ids)}):
         found.setdefault(row[0], []).append(EarningRule(*row[1:]))
     return found

@@ -6,10 +6,9 @@ from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import text
 
 from codegen.pairs import holds, mate_of
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 
 
 class Issued(msgspec.Struct, frozen=True):
@@ -51,7 +50,7 @@ class Issued(msgspec.Struct, frozen=True):
         return self.mate_id if self.mate_side == "inner" and self.mate_id is not None else unit_id
 
 
-_LOOK_UP = text(f"""
+_LOOK_UP = Statement(f"""
     SELECT p.position, k.brand_id, b.id, b.name, b.gtin, coalesce(b.paired, false),
         (p.position - lower(b.span)) / 2 + 1,
         {holds("r.state = 'activated'", "p.position >> 1")},
@@ -87,5 +86,5 @@ async def look_up(tx: Tx, positions: list[int], *, listed: Collection[int] = ())
         listed: those of them that `codegen.foreign` found. Only these are looked for in imported batches, and only
             there: a code derived for a line of an imported batch was never issued.
     """
-    rows = await tx.execute(_LOOK_UP, {"positions": positions, "listed": list(listed)})
+    rows = await _LOOK_UP.fetch(tx, {"positions": positions, "listed": list(listed)})
     return {row[0]: Issued(*row[1:]) for row in rows}

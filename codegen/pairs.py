@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 
 _FROM_OUTER: Final = """CASE step WHEN 1 THEN lower(inner_units) + ({unit}) - lower(outer_units)
     ELSE upper(inner_units) - 1 - (({unit}) - lower(outer_units)) END"""
@@ -47,11 +47,14 @@ async def hold_still(tx: Tx, unit_ids: Iterable[int]) -> None:
     await _lock(tx, unit_ids, "pg_advisory_xact_lock_shared")
 
 
+_STATEMENTS: Final = {
+    name: Statement(f"SELECT {name}({_LOCK}, key) FROM unnest(CAST(:keys AS integer[])) AS k(key)")  # noqa: S608 (names of ours)
+    for name in ("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared")
+}
+
+
 async def _lock(tx: Tx, unit_ids: Iterable[int], function: str) -> None:
-    await tx.execute(
-        text(f"SELECT {function}(CAST(:lock AS integer), key) FROM unnest(CAST(:keys AS integer[])) AS k(key)"),  # noqa: S608 (a name of ours)
-        {"lock": _LOCK, "keys": sorted({unit_id >> _UNIT_BITS for unit_id in unit_ids})},
-    )
+    await _STATEMENTS[function].fetch(tx, {"keys": sorted({unit_id >> _UNIT_BITS for unit_id in unit_ids})})
 
 
 async def mates(tx: Tx, unit_ids: Iterable[int]) -> dict[int, int]:

@@ -5,19 +5,22 @@ Inner functions take a `Tx` and never commit (DESIGN §2.8). All SQL is PostgreS
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import structlog
 from sqlalchemy import MetaData, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +83,86 @@ def name_of(statement: str) -> str:
     return " ".join(statement.split())[:STATEMENT_CHARS_SHOWN]
 
 
+class StatementFailed(Exception):
+    """A `Statement` failed. Its text tells the server's state and constraint, never a value.
+
+    Attributes:
+        sqlstate: the server's five characters, or None where the connection was lost.
+        away: whether the connection is of no use any more.
+    """
+
+    def __init__(self, said: str, *, sqlstate: str | None, away: bool) -> None:
+        super().__init__(said)
+        self.sqlstate = sqlstate
+        self.away = away
+
+
+def state_of(error: BaseException) -> str | None:
+    """The server's state behind a failed statement, however it was run; None where no server told one."""
+    return getattr(error, "sqlstate", None) or getattr(getattr(error, "orig", None), "sqlstate", None)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database cannot be reached, as opposed to having refused a statement."""
+    lost = getattr(error, "connection_invalidated", False) or getattr(error, "away", False)
+    return isinstance(error, (OSError, PoolTimeout)) or bool(lost)
+
+
+class Statement:
+    """A statement that a hot path runs again and again, handed to the driver without SQLAlchemy's layers between.
+
+    They cost as much as the server's own work for a small group. Connection, pool and transaction stay SQLAlchemy's.
+
+    Args:
+        sql: with `:name` for each value; types are told by casts.
+    """
+
+    def __init__(self, sql: str) -> None:
+        names: list[str] = []
+
+        def number(found: re.Match[str]) -> str:
+            if found[1] not in names:
+                names.append(found[1])
+            return f"${names.index(found[1]) + 1}"
+
+        self.sql = _NAMED.sub(number, sql)
+        self.names = tuple(names)
+
+    async def fetch(self, tx: Tx, values: Mapping[str, Any]) -> list[Any]:
+        """Run it in an open transaction; its rows, each to be taken apart by position.
+
+        Raises:
+            StatementFailed: the server refused it, or is gone.
+        """
+        connection = tx.sync_connection
+        assert connection is not None
+        driver: Any = connection.connection.driver_connection
+        if not driver.is_in_transaction():  # SQLAlchemy begins with the first statement that it sees
+            await tx.execute(_BEGIN)
+        database: Database = connection.info["database"]
+        with database.timing(self.sql):
+            try:
+                rows: list[Any] = await driver.fetch(self.sql, *[values[name] for name in self.names])
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                raise _without_values(error, driver) from None
+        return rows
+
+
+_NAMED = re.compile(r"(?<![:\w]):([a-z_0-9]+)")
+_BEGIN = text("SELECT")
+
+
+def _without_values(error: Exception, driver: Any) -> StatementFailed:  # noqa: ANN401 (the driver's connection)
+    state = getattr(error, "sqlstate", None)
+    said = f"{type(error).__name__} (SQLSTATE {state})"
+    constraint = getattr(error, "constraint_name", None)
+    if constraint:
+        said += f", constraint {constraint} of {getattr(error, 'table_name', None)}"
+    if state in _OUR_OWN_STATES:
+        said += f": {getattr(error, 'message', '')}"
+    return StatementFailed(said, sqlstate=state, away=driver.is_closed() or state is None)
+
+
 class Database:
     """A pool of connections and the only way to open a transaction.
 
@@ -87,6 +170,11 @@ class Database:
         url: any PostgreSQL URL that SQLAlchemy reads; the driver is always asyncpg.
         pool_size: connections kept open; 0 opens one for each transaction (commands, worker processes).
         application: the name shown in `pg_stat_activity`.
+
+    Attributes:
+        statements: how many were run.
+        slow_statements: how many of them took a second or more.
+        around: stands around each `Statement`, such as a span; the engine's own are seen by `listen`.
     """
 
     def __init__(self, url: str, *, pool_size: int = 8, application: str = "yima") -> None:
@@ -112,19 +200,35 @@ class Database:
         self.statements = 0
         self.slow_statements = 0
         self._waiting = 0
+        self.around: Callable[[str], AbstractContextManager[None]] | None = None
+        event.listen(self._engine.sync_engine, "connect", self._name)
         event.listen(self._engine.sync_engine, "before_cursor_execute", self._begin)
         event.listen(self._engine.sync_engine, "after_cursor_execute", self._end)
         event.listen(self._engine.sync_engine, "handle_error", _forget_values)
+
+    def _name(self, _: object, record: ConnectionPoolEntry) -> None:
+        record.info["database"] = self
 
     def _begin(self, _: object, __: object, ___: str, ____: object, context: Any, _____: bool) -> None:  # noqa: ANN401 (SQLAlchemy's signature)
         self.statements += 1
         context.began = time.perf_counter()
 
     def _end(self, _: object, __: object, statement: str, ____: object, context: Any, _____: bool) -> None:  # noqa: ANN401 (SQLAlchemy's signature)
-        took_s = time.perf_counter() - context.began
+        self._judge_time(statement, time.perf_counter() - context.began)
+
+    def _judge_time(self, statement: str, took_s: float) -> None:
         if took_s >= SLOW_STATEMENT_S:
             self.slow_statements += 1
             log.warning("statement.slow", statement=name_of(statement), ms=round(took_s * 1000))
+
+    @contextmanager
+    def timing(self, statement: str) -> Iterator[None]:
+        """Count a statement that the driver runs, and tell if it is slow."""
+        self.statements += 1
+        began = time.perf_counter()
+        with nullcontext() if self.around is None else self.around(statement):
+            yield
+        self._judge_time(statement, time.perf_counter() - began)
 
     def listen(self, name: str, listener: Callable[..., None]) -> None:
         """Listen to an event of the engine (SQLAlchemy's name for it), such as each statement's begin and end."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
-from sqlalchemy import text
-
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 
 
 async def reserve(tx: Tx, counts: Mapping[str, int]) -> dict[str, list[int]]:
@@ -23,11 +22,19 @@ async def reserve(tx: Tx, counts: Mapping[str, int]) -> dict[str, list[int]]:
     wanted = [(name, count) for name, count in counts.items() if count]
     if not wanted:
         return found
-    query = " UNION ALL ".join(
-        f"SELECT {place}, nextval('{name}') FROM generate_series(1, :count_{place})"  # noqa: S608 (names of ours)
-        for place, (name, _) in enumerate(wanted)
-    )
-    rows = await tx.execute(text(query), {f"count_{place}": count for place, (_, count) in enumerate(wanted)})
-    for place, number in rows:
+    statement = _statement(tuple(name for name, _ in wanted))
+    for place, number in await statement.fetch(
+        tx, {f"count_{place}": count for place, (_, count) in enumerate(wanted)}
+    ):
         found[wanted[place][0]].append(number)
     return found
+
+
+@cache
+def _statement(names: tuple[str, ...]) -> Statement:
+    return Statement(
+        " UNION ALL ".join(
+            f"SELECT {place}, nextval('{name}') FROM generate_series(1, CAST(:count_{place} AS integer))"  # noqa: S608 (names of ours)
+            for place, name in enumerate(names)
+        )
+    )

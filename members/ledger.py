@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import text
 
 from kernel import sequences
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
 
 CURRENCIES = ("spendable", "qualifying")
@@ -95,7 +95,7 @@ _MOVE_FIELDS: Final = (
     ("cause_id", "text"), ("reverses", "bigint"), ("account", "bigint"), ("issuer", "bigint"), ("amount", "bigint"),
     ("rule", "bigint"), ("version", "integer"), ("active_from", "timestamptz"), ("expires_at", "timestamptz"),
 )  # fmt: skip
-_MOVE: Final = text(f"""
+_MOVE: Final = Statement(f"""
     WITH n AS MATERIALIZED (
         SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _MOVE_FIELDS)})
             AS n({", ".join(name for name, _ in _MOVE_FIELDS)})
@@ -149,7 +149,7 @@ async def _move(tx: Tx, movements: Sequence[_Movement], ids: Sequence[int] | Non
         for journal, m in zip(ids, movements, strict=False)
     ]  # fmt: skip
     columns = [list(column) for column in zip(*rows, strict=True)]
-    await tx.execute(_MOVE, {name: column for (name, _), column in zip(_MOVE_FIELDS, columns, strict=True)})
+    await _MOVE.fetch(tx, {name: column for (name, _), column in zip(_MOVE_FIELDS, columns, strict=True)})
     for m in movements:
         m.account.balance += m.amount
     return ids

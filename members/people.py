@@ -13,7 +13,7 @@ from sqlalchemy import text
 from kernel import audit, ids
 from kernel.clock import now
 from kernel.crypto import BlindIndex, Vault
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
 from members import ledger
 from members.ledger import Account
@@ -114,7 +114,7 @@ async def lock(tx: Tx, member_ids: Sequence[int]) -> tuple[dict[int, Member], di
     Returns:
         Members by id, and their accounts by (member id, currency).
     """
-    rows = await tx.execute(_LOCK, {"members": sorted(set(member_ids))})
+    rows = await _LOCK.fetch(tx, {"members": sorted(set(member_ids))})
     members: dict[int, Member] = {}
     accounts: dict[tuple[int, str], Account] = {}
     for account_id, brand_id, member_id, currency, balance, public_id, state, created_at in rows:
@@ -123,7 +123,7 @@ async def lock(tx: Tx, member_ids: Sequence[int]) -> tuple[dict[int, Member], di
     return members, accounts
 
 
-_LOCK: Final = text("""
+_LOCK: Final = Statement("""
     SELECT a.id, a.brand_id, a.member_id, a.currency, a.balance, m.public_id, m.state, m.created_at
     FROM account a JOIN member m ON m.id = a.member_id
     WHERE a.member_id = ANY(CAST(:members AS bigint[])) ORDER BY a.id FOR UPDATE OF a

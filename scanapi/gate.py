@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from kernel.db import is_away, state_of
 from kernel.errors import Unavailable
 from kernel.meter import SECONDS, Histogram
 from scanapi.group import Answer, Scan, ScanIdTaken
@@ -35,7 +35,8 @@ Waiting = tuple[Scan, asyncio.Future[Answer], float]
 
 GROUP_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, float(GROUP_MAX))
 
-_RACES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+# serialization failure, deadlock, lock not available; and a plan of before a migration, which the driver forgets
+_RACES = frozenset({"40001", "40P01", "55P03", "0A000"})
 
 
 class Gate:
@@ -101,7 +102,7 @@ class Gate:
             answers = await self._commit([scan for scan, _, _ in group])
         except Exception as error:
             self.faults += 1
-            if _is_away(error):  # halves would fare no better, and everybody would wait for each of them
+            if is_away(error):  # halves would fare no better, and everybody would wait for each of them
                 log.warning("scan.database_away", scans=len(group), error=type(error).__name__)
                 for _, future, _ in group:
                     _give(future, Unavailable("The database does not answer; send the scan again.", retry_after_s=2))
@@ -132,13 +133,5 @@ def _give(future: asyncio.Future[Answer], answer: Answer) -> None:
         future.set_result(answer)
 
 
-def _is_away(error: BaseException) -> bool:
-    """Whether the database cannot be reached, as opposed to having refused this group."""
-    return isinstance(error, (OSError, PoolTimeout)) or bool(getattr(error, "connection_invalidated", False))
-
-
 def _is_race(error: BaseException) -> bool:
-    if isinstance(error, (ScanIdTaken, UnitTaken)):
-        return True
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return state in _RACES
+    return isinstance(error, (ScanIdTaken, UnitTaken)) or state_of(error) in _RACES

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import text
 
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 
 REPLAY_KEPT_DAYS = 35
 
@@ -66,13 +66,13 @@ _NAMES = ", ".join(_KEYS)
 _ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _FIELDS)
 _INSERT = text(f"INSERT INTO scan ({_NAMES}) SELECT * FROM unnest({_ARRAYS})")  # noqa: S608 (constants above)
 # The replay rows are written last: whoever finds one finds everything that its scan led to.
-_INSERT_BOTH = text(f"""
+_INSERT_BOTH = Statement(f"""
     WITH n AS MATERIALIZED (
         SELECT * FROM unnest({_ARRAYS}, CAST(:body_hash AS bytea[]), CAST(:reply AS bytea[]))
             AS n({_NAMES}, body_hash, reply)
     ), rows AS (INSERT INTO scan ({_NAMES}) SELECT {_NAMES} FROM n)
     INSERT INTO scan_replay (scan_id, at, brand_id, body_hash, member_id, reply)
-    SELECT scan_id, at, brand_id, body_hash, member_id, reply FROM n ORDER BY scan_id ON CONFLICT DO NOTHING
+    SELECT scan_id, at, brand_id, body_hash, member_id, reply FROM n ORDER BY scan_id ON CONFLICT DO NOTHING RETURNING 1
 """)  # noqa: S608 (constants above)
 
 
@@ -102,7 +102,7 @@ async def answer(tx: Tx, rows: Sequence[ScanRow], replies: Sequence[tuple[bytes,
     columns = _columns(rows)
     columns["body_hash"] = [body_hash for body_hash, _ in replies]
     columns["reply"] = [reply for _, reply in replies]
-    return (await tx.execute(_INSERT_BOTH, columns)).rowcount == len(rows)
+    return len(await _INSERT_BOTH.fetch(tx, columns)) == len(rows)
 
 
 class Replay(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -87,8 +87,8 @@ class ScanReply(msgspec.Struct, frozen=True):
     scan_count: int = 0
     points: int = 0
     balance: int | None = None
-    prizes: list[PrizeShown] = field(default_factory=list)
-    findings: list[FindingShown] = field(default_factory=list)
+    prizes: list[PrizeShown] = msgspec.field(default_factory=list)
+    findings: list[FindingShown] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

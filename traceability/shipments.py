@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from codegen import gs1
 from kernel import audit
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
 from traceability import cartons as contents
 from traceability.changes import EditedMeanwhile, Problem, judge_text, refuse
@@ -386,7 +386,7 @@ async def ship(
 
 
 # LIMIT within tells the planner that a unit is in one carton; without it, it expects many and reads whole tables.
-_DESTINATIONS = text("""
+_DESTINATIONS = Statement("""
     SELECT u.id, d.id, d.name, l.sscc, (SELECT array_agg(t.adcode) FROM territory t WHERE t.dealer_id = d.id)
     FROM unnest(CAST(:units AS bigint[])) AS u(id)
     LEFT JOIN carton_exception x ON x.unit_id = u.id
@@ -402,5 +402,5 @@ _DESTINATIONS = text("""
 
 async def destinations(tx: Tx, unit_ids: list[int]) -> dict[int, Destination]:
     """To whom each unit was shipped last, by unit id, in one statement; unshipped units are missing."""
-    rows = await tx.execute(_DESTINATIONS, {"units": unit_ids})
+    rows = await _DESTINATIONS.fetch(tx, {"units": unit_ids})
     return {row[0]: Destination(row[1], row[2], row[3], frozenset(row[4] or ())) for row in rows}

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from kernel.db import Tx
+from kernel.db import Statement, Tx
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ _INSERT = text("""
     SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:brands AS bigint[]), CAST(:batches AS bigint[]))
     ON CONFLICT DO NOTHING
 """)
-_LOCK = text("""
+_LOCK = Statement("""
     SELECT id, brand_id, batch_id, scan_count, first_scan_at, first_province, first_device, first_member_id,
         last_fix_at, last_fix_cell, last_fix_accuracy_m, last_fix_device
     FROM unit WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE
@@ -67,7 +67,7 @@ async def lock(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int, Unit
         return {}
     ids = [row[0] for row in rows]
     await tx.execute(_INSERT, {"ids": ids, "brands": [r[1] for r in rows], "batches": [r[2] for r in rows]})
-    locked = await tx.execute(_LOCK, {"ids": ids})
+    locked = await _LOCK.fetch(tx, {"ids": ids})
     return {row[0]: UnitState(*row) for row in locked}
 
 
@@ -84,7 +84,7 @@ async def open_many(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int,
     fresh = {row[0]: UnitState(*row, new=True) for row in wanted}
     if not fresh:
         return {}
-    locked = await tx.execute(_LOCK, {"ids": sorted(fresh)})
+    locked = await _LOCK.fetch(tx, {"ids": sorted(fresh)})
     return fresh | {row[0]: UnitState(*row) for row in locked}
 
 
@@ -98,8 +98,8 @@ _KEYS: Final = tuple(name for name, _ in _FIELDS)
 _READ: Final = attrgetter(*_KEYS)
 _NAMES: Final = ", ".join(_KEYS)
 _ROWS: Final = f"unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _FIELDS)}) AS n({_NAMES})"
-_MAKE: Final = text(f"INSERT INTO unit ({_NAMES}) SELECT * FROM {_ROWS} ON CONFLICT DO NOTHING")  # noqa: S608 (constants)
-_SAVE: Final = text(f"""
+_MAKE: Final = Statement(f"INSERT INTO unit ({_NAMES}) SELECT * FROM {_ROWS} ON CONFLICT DO NOTHING RETURNING 1")  # noqa: S608 (constants)
+_SAVE: Final = Statement(f"""
     UPDATE unit SET {", ".join(f"{name} = n.{name}" for name, _ in _FIELDS[3:])} FROM {_ROWS} WHERE unit.id = n.id
 """)  # noqa: S608 (constants)
 
@@ -115,10 +115,10 @@ async def save(tx: Tx, units: Iterable[UnitState]) -> None:
     for unit in sorted(units, key=lambda each: each.id):
         (new if unit.new else known).append(unit)
     if known:
-        await tx.execute(_SAVE, _columns(known))
+        await _SAVE.fetch(tx, _columns(known))
     if new:
-        made = await tx.execute(_MAKE, _columns(new))
-        if made.rowcount != len(new):
+        made = await _MAKE.fetch(tx, _columns(new))
+        if len(made) != len(new):
             raise UnitTaken
 
 
@@ -126,8 +126,10 @@ def _columns(units: Sequence[UnitState]) -> dict[str, list[object]]:
     return dict(zip(_KEYS, map(list, zip(*map(_READ, units), strict=True)), strict=True))
 
 
+_PEEK: Final = Statement(f"SELECT {_NAMES} FROM unit WHERE id = :id")  # noqa: S608 (constants)
+
+
 async def peek(tx: Tx, unit_id: int) -> UnitState | None:
     """A unit's state without a lock; None where nothing happened to it yet."""
-    row = await tx.execute(text(str(_LOCK.text).replace("FOR UPDATE", "")), {"ids": [unit_id]})
-    found = row.one_or_none()
-    return None if found is None else UnitState(*found)
+    rows = await _PEEK.fetch(tx, {"id": unit_id})
+    return UnitState(*rows[0]) if rows else None

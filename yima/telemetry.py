@@ -81,6 +81,7 @@ class Spans:
         database.listen("before_cursor_execute", self._begin_statement)
         database.listen("after_cursor_execute", self._end_statement)
         database.listen("handle_error", self._fail_statement)
+        database.around = self._around_statement
         if gate is not None:
             gate.wrap(self._around_group)
 
@@ -94,6 +95,19 @@ class Spans:
                 return await commit(group)
 
         return traced
+
+    @contextmanager
+    def _around_statement(self, statement: str) -> Iterator[None]:
+        with self._tracer.start_as_current_span(
+            "statement", kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
+        ) as span:
+            span.set_attribute("db.system.name", "postgresql")
+            span.set_attribute("db.query.summary", name_of(statement))
+            try:
+                yield
+            except Exception:
+                span.set_status(Status(StatusCode.ERROR))
+                raise
 
     def _begin_statement(self, _: object, __: object, statement: str, *rest: Any) -> None:  # noqa: ANN401 (SQLAlchemy's)
         span = self._tracer.start_span("statement", kind=SpanKind.CLIENT)

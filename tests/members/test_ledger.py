@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from kernel.clock import now
+from kernel.db import StatementFailed
 from kernel.errors import Conflict, InvalidInput, NotFound
 from members import ledger, ledger_audit
 from members.ledger import Credit
@@ -153,7 +154,7 @@ async def test_expiry_takes_what_is_left_once(world: World) -> None:
 
 async def test_a_claim_is_paid_once_even_by_a_new_version_of_the_rule(world: World) -> None:
     await _give(world, 10, "claim-1", rule_version=1)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(StatementFailed, match=r"23505.*uq_entry_once"):
         await _give(world, 99, "claim-1", rule_version=2)
     await _sound(world)
 
