@@ -121,7 +121,7 @@ class ScanService:
             page=self._page(request, code.symbols),
             listed=listed,
         )
-        async with self._lookup(listed, request.address, device) as found:
+        async with self._lookup(listed, request.address, device, _member(request)) as found:
             answer = await self.gate.submit(scan)
             if isinstance(answer, YimaError):
                 self.outcomes[answer.code] += 1
@@ -144,7 +144,7 @@ class ScanService:
 
     @asynccontextmanager
     async def _lookup(
-        self, listed: Listed | None, address: str | None, device: bytes | None
+        self, listed: Listed | None, address: str | None, device: bytes | None, member: int | None = None
     ) -> AsyncIterator[Callable[[], None]]:
         """Let a code be looked up: one without a signature counts as nobody's until it is told to be `found`.
 
@@ -158,13 +158,13 @@ class ScanService:
         def found() -> None:
             nonlocal owed
             if owed:
-                self.limits.give_back("wrong", address, device)
+                self.limits.give_back("wrong", address, device, member)
             owed = False
 
         if listed is not None:
-            self.limits.need("wrong", address, device)
-            self.limits.charge("unsigned", address, device)
-            self.limits.note("wrong", address, device)
+            self.limits.need("wrong", address, device, member)
+            self.limits.charge("unsigned", address, device, member)
+            self.limits.note("wrong", address, device, member)
             owed = True
         try:
             yield found
@@ -182,7 +182,7 @@ class ScanService:
             self.counters.refuse("malformed", None, request.code, device)
             return self._unverified(request, Outcome.MALFORMED)
         self.counters.refuse("forged", parsed.key_id, request.code, device)
-        self.limits.charge("wrong", request.address, device)
+        self.limits.charge("wrong", request.address, device, _member(request))
         return self._unverified(request, Outcome.FORGED)
 
     def _unverified(self, request: ScanRequest, outcome: Outcome) -> bytes:
@@ -317,6 +317,10 @@ def _kind(issued: Issued, side: str, scan_count: int, *, claimed: bool, first_at
     if (issued.paired or issued.mate_side) and side == "outer":
         return "outer", "authentic.outer"
     return ("seen" if scan_count else "first"), "look"
+
+
+def _member(request: ScanRequest) -> int | None:
+    return None if request.member is None else request.member[0]
 
 
 def _body_hash(request: ScanRequest) -> bytes:

@@ -28,6 +28,7 @@ from insights.views import Views
 from kernel.crypto import Vault
 from kernel.db import Database, Tx
 from kernel.errors import NotAuthenticated, YimaError
+from kernel.rate_exchange import Exchange, PostgresStore, RedisStore
 from members.tokens import Tokens
 from scanapi import api, line_api, problems, settle
 from scanapi.api import Deps
@@ -339,8 +340,10 @@ def make_litestar(
                 regions=regions,
                 addresses=IpLocator(settings.ip_data, regions),
                 index=opened.index,
-                limits=Limits(settings.limit_exempt),
+                limits=Limits(settings.limit_exempt, rates=settings.limit_rates, index=opened.index),
             )
+            store = PostgresStore(opened.db) if settings.redis_url is None else RedisStore(settings.redis_url)
+            exchange = Exchange(scans.limits.tables, store)
             waker = Waker(broker.make_app(settings, url))
             wiring.deps = Deps(opened.db, opened.vault, opened.index, Tokens(opened.vault), scans, waker)
             wiring.brands = LiveSettings(opened.db)
@@ -363,10 +366,11 @@ def make_litestar(
                 decide_claim=_Decider(opened.vault),
             )
             wiring.desk = open_desk(means, secure_cookies=secure, regions=regions)
-            watched.watch(opened.db, scans)
+            watched.watch(opened.db, scans, exchange)
             if spans is not None:
                 spans.watch(opened.db, scans.gate)
             await scans.start()
+            exchange.start()
             await live.start()
             await wiring.brands.start()
             try:
@@ -375,6 +379,7 @@ def make_litestar(
                 await wiring.brands.close()
                 await live.close()
                 await reads.close()
+                await exchange.close()
                 await scans.close()
 
     @get("/health", include_in_schema=False, media_type=MediaType.TEXT)

@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from kernel.db import Database, Tx
 from kernel.meter import SECONDS, Histogram
+from kernel.rate_exchange import Exchange
 from scanapi.service import ScanService
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,7 @@ class Figures:
         self.database_up = False
         self._database: Database | None = None
         self._scans: ScanService | None = None
+        self.exchange: Exchange | None = None
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
         self.asked = 0
@@ -81,9 +83,9 @@ class Figures:
         PlatformCollector(registry=self._registry)
         self._registry.register(_Own(self))
 
-    def watch(self, database: Database, scans: ScanService) -> None:
+    def watch(self, database: Database, scans: ScanService, exchange: Exchange | None = None) -> None:
         """Show the figures of these, from the application's start on."""
-        self._database, self._scans = database, scans
+        self._database, self._scans, self.exchange = database, scans, exchange
 
     @property
     def database(self) -> Database | None:
@@ -179,6 +181,8 @@ class _Own(Collector):
         yield from _requests(self._figures.requests)
         if self._figures.scans is not None:
             yield from _scans(self._figures.scans)
+        if self._figures.exchange is not None:
+            yield from _exchanged(self._figures.exchange)
         yield _gauge("yima_database_up", "Whether the database answered when last asked", self._figures.database_up)
         if self._figures.database is not None:
             yield from _connections(self._figures.database)
@@ -239,12 +243,18 @@ def _scans(scans: ScanService) -> Iterator[Metric]:
         outcomes.add_metric([outcome], count)
     yield outcomes
     gate = scans.gate
+    yield _counter("yima_limits_refused", "Requests refused by a limit of guessing", scans.limits.refused)
     yield _counter("yima_scans_turned_away", "Scans refused because too many were waiting", gate.turned_away)
     yield _gauge("yima_scans_waiting", "Scans that wait for their group", gate.waiting)
     yield _counter("yima_scan_group_faults", "Groups that failed and were tried again in part or whole", gate.faults)
     yield _histogram("yima_scan_group_size", "Scans a group", gate.sizes)
     yield _histogram("yima_scan_gate_wait_seconds", "From a scan's arrival at the gate to its group", gate.waits)
     yield _histogram("yima_scan_transaction_seconds", "A group's transaction, commit included", gate.commits)
+
+
+def _exchanged(exchange: Exchange) -> Iterator[Metric]:
+    yield _gauge("yima_limits_alone", "Whether limits hold for this process alone: the store is away", exchange.away)
+    yield _counter("yima_limit_exchanges", "Exchanges of what was taken under limits", exchange.rounds)
 
 
 def _connections(database: Database) -> Iterator[Metric]:

@@ -13,6 +13,7 @@ import kernel.audit
 import kernel.crypto
 import kernel.heartbeats
 import kernel.outbox
+import kernel.rate_exchange
 import kernel.tasks
 import members.tables
 import staff.tables

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +17,8 @@ from sqlalchemy.exc import ArgumentError
 from codegen import links
 from kernel.custody import LABEL_CHARS_MAX, TokenSettings
 from kernel.errors import ConfigurationError, YimaError
+from kernel.rates import Rate
+from scanapi import limits
 from yima import mail
 from yima.environment import Environment, Network
 
@@ -40,6 +42,7 @@ class Settings:
         bind: host and port that the web server listens on.
         public_url: what is printed in codes.
         limit_exempt: networks free of rate limits.
+        limit_rates: how often what may happen (`scanapi.limits.RATES`, some of them changed).
         ip_data: a file that locates network addresses (ip2region xdb or mmdb), or None.
         sms_url: where one-time codes are posted to in production, or None.
         sms_secret: signs those posts.
@@ -79,6 +82,7 @@ class Settings:
     mail_from: str | None = None
     key_custody: str = "environment"
     pkcs11: TokenSettings | None = None
+    limit_rates: Mapping[tuple[limits.Kind, limits.Scope], Rate] = field(default_factory=lambda: limits.RATES)
 
     @property
     def dev(self) -> bool:
@@ -115,6 +119,7 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
         problems.append("YIMA_SECRET_KEYS holds a secret of fewer than 16 bytes")
     bind = given.bind("YIMA_BIND", "127.0.0.1:8000", port)
     exempt = given.networks("YIMA_LIMIT_EXEMPT", _LOOPBACK if env == "dev" else "")
+    rates = _rates(get("YIMA_LIMIT_RATES"), problems)
     trusted = given.networks("YIMA_TRUSTED_PROXIES", "")
     watchers = given.networks("YIMA_METRICS_NETWORKS", "0.0.0.0/0,::/0" if env == "dev" else _LOOPBACK)
     metrics_bind = given.bind("YIMA_METRICS_BIND", "") if given.is_set("YIMA_METRICS_BIND") else None
@@ -164,6 +169,7 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
         mail_from=mail_from,
         key_custody=custody,
         pkcs11=token,
+        limit_rates=rates,
     )
 
 
@@ -190,6 +196,14 @@ def _token(given: Environment, *, needed: bool) -> TokenSettings | None:
     if len(labels) != len(set(labels)) or any(len(label) > LABEL_CHARS_MAX for label in labels):
         given.problems.append(f"YIMA_PKCS11_KEY names a key twice, or one of more than {LABEL_CHARS_MAX} characters")
     return TokenSettings(Path(module), token, pin, labels)
+
+
+def _rates(text: str | None, problems: list[str]) -> Mapping[tuple[limits.Kind, limits.Scope], Rate]:
+    try:
+        return limits.parse_rates(text or "")
+    except ValueError as error:
+        problems.append(f"YIMA_LIMIT_RATES: {error}")
+        return limits.RATES
 
 
 def _database_url(text: str | None, problems: list[str]) -> str | None:
