@@ -29,6 +29,12 @@ TONES: Final = {
 }
 """How each kind of look and each outcome is coloured; its words say the same."""
 
+CLAIMABLE: Final = frozenset({Outcome.AUTHENTIC, Outcome.INACTIVE})
+"""What an anonymous scan of a code ends in whose reward is still there."""
+SETTLED: Final = frozenset(
+    {Outcome.AWARDED, Outcome.HELD, Outcome.REPEAT, Outcome.TAKEN, Outcome.VOIDED, Outcome.INACTIVE}
+)
+"""What a member's scan of a code ends in after which there is nothing to come back for."""
 _BUTTONS: Final = {
     "first": "claim.go",
     "seen": "claim.go",

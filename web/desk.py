@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
+from kernel.clock import now
 from traceability.regions import Regions
-from web import assets, livery, texts, visits
+from web import assets, later, livery, texts, visits
 from web.assets import Assets
 from web.livery import Livery
 from web.ports import Ports
@@ -90,6 +91,7 @@ class Desk:
             livery=worn,
             elsewhere=self._elsewhere(visit, worn),
             switch=visit.path if switch is None else switch,
+            kept=later.read(visit.later, at=now()),
             **context,
         )
         body = html.encode("utf-8", "replace")
@@ -123,6 +125,15 @@ class Desk:
     def cookie(self, name: str, value: str, *, days: int) -> Cookie:
         """A cookie under this installation's rule for `Secure`."""
         return visits.cookie(name, value, days=days, secure=self.secure)
+
+    def keep_later(self, visit: Visit, code: str) -> Cookie:
+        """Has this phone keep a code for a day."""
+        return self.cookie(visits.LATER, later.with_code(visit.later, code, at=now()), days=1)
+
+    def claimed(self, visit: Visit, code: str) -> list[Cookie]:
+        """Has this phone keep a code no longer; nothing where it did not."""
+        left = later.without_code(visit.later, code, at=now())
+        return [self.cookie(visits.LATER, left, days=1 if left else 0)] if visit.later else []
 
     def forget_session(self) -> Cookie:
         """Takes the session cookie away."""

@@ -7,10 +7,12 @@ link previews fetch addresses.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote
 
 from litestar import Request, Response, Router, get, post, route
+from litestar.datastructures import Cookie
 from litestar.di import NamedDependency, Provide
 from litestar.enums import HttpMethod
 from litestar.exceptions import NotFoundException
@@ -135,9 +137,16 @@ async def scan(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
     request = claims.scan_request(form, visit)
     reply = await desk.ports.scan(request)
     back = older.path_of(request.code)
+    remembered = visit.member is None and bool(form.get("later")) and reply.outcome in claims.CLAIMABLE
+    if remembered:
+        cookies = [desk.keep_later(visit, request.code)]
+    else:
+        cookies = desk.claimed(visit, request.code) if reply.outcome in claims.SETTLED else []
     return desk.page(
         visit,
         "result.html",
+        cookies=cookies,
+        remembered=remembered,
         brand=form.get("brand", ""),
         switch=back,
         reply=reply,
@@ -157,7 +166,9 @@ async def send_code(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Resp
     except (InvalidInput, TooMany) as raised:
         # Shown beside the field, where it can be mended, not on a page of its own.
         error = raised
-    return _code_page(desk, visit, form, error)
+    # Whoever is called away while the message travels finds the code again.
+    cookies = [desk.keep_later(visit, form["code"])] if error is None and form.get("code") else []
+    return _code_page(desk, visit, form, error, cookies=cookies)
 
 
 @post("/sign-in", status_code=200)
@@ -308,7 +319,9 @@ def _return_path(form: Form) -> str:
     return older.path_of(form["code"]) if form.get("code") else "/me"
 
 
-def _code_page(desk: Desk, visit: Visit, form: Form, error: YimaError | None) -> Response[bytes]:
+def _code_page(
+    desk: Desk, visit: Visit, form: Form, error: YimaError | None, *, cookies: Iterable[Cookie] = ()
+) -> Response[bytes]:
     """The page that asks for the one-time code, or for the number again where it is no number."""
     sentence = "" if error is None else failures.error_sentence(error, visit.language, scope="error.sign")
     wait = None if error is None else error.details.get("retry_after_s")
@@ -319,6 +332,7 @@ def _code_page(desk: Desk, visit: Visit, form: Form, error: YimaError | None) ->
         brand=form.get("brand", ""),
         switch=_return_path(form),
         headers={"Retry-After": str(wait)} if isinstance(wait, int) else None,
+        cookies=cookies,
         ask_phone=isinstance(error, InvalidInput) and "one_time_code" not in form,
         phone=form.get("phone", ""),
         brand_slug=form.get("brand", ""),

@@ -67,9 +67,31 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "网络不稳，正在自动重试。您的领取不会重复，也不会丢失。",
         "The network is poor; trying again. Your claim is neither lost nor doubled.",
     ),
+    "claim.resumed": (
+        "正在完成您刚才的登记，不会重复领取。",
+        "Finishing what you tapped before; nothing is claimed twice.",
+    ),
     "claim.failed": (
-        "仍然没有网络。请到信号好的地方再点一次，不会重复领取。",
-        "Still no network. Find a better signal and tap again; nothing is claimed twice.",
+        "仍然没有网络。网络恢复后会自动继续，也可以再点一次，不会重复领取。",
+        "Still no network. It goes on by itself when there is one, or tap again; nothing is claimed twice.",
+    ),
+    "offline": (
+        "您已离线。此页内容仍然有效；网络恢复后会自动继续。",
+        "You are offline. What this page says stays true; it goes on by itself when you are back.",
+    ),
+    # Claim later
+    "later.title": ("本机记住的码", "Codes that this phone keeps"),
+    "later.until": ("保留到{until}", "kept until {until}"),
+    "later.note": (
+        "不登录时，本机会记住此码 24 小时，方便您稍后领取；奖励不会为您预留，谁先登录领取归谁。",
+        (
+            "Without signing in, this phone keeps the code for 24 hours so that you can claim later. "
+            "Nothing is reserved: the reward goes to whoever signs in and claims first."
+        ),
+    ),
+    "later.lead": (
+        "这次扫码已记录，奖励尚未领取。现在登录即可领取，24 小时内也可从首页或“我的”回来。",
+        "Your scan is recorded and the reward not taken yet. Sign in now, or within 24 hours from “My account”.",
     ),
     "location.share": ("同时告诉品牌我的位置（可选）", "Also tell the brand where I am (optional)"),
     "location.why": (
@@ -104,6 +126,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "sign.enter": ("登录", "Sign in"),
     "sign.back": ("换一个手机号", "Use another number"),
     "sign.again": ("重新发送", "Send again"),
+    "sign.unsent": (
+        "没有网络，验证码没有发出。请稍后再点一次。",
+        "No network: no code was sent. Tap again in a moment.",
+    ),
+    "sign.failed": (
+        "网络不稳，没有登录成功。请再点一次；如提示验证码无效，请重新获取。",
+        "The network failed, and you are not signed in. Tap again; if the code is refused, ask for a new one.",
+    ),
     "sign.out": ("退出登录", "Sign out"),
     "sign.scan": (
         "请先扫描任一商品上的码，在那里登录。",

@@ -22,6 +22,7 @@ SESSION: Final = "yima_session"
 DEVICE: Final = "yima_device"
 BRAND: Final = "yima_brand"
 LANGUAGE: Final = "yima_lang"
+LATER: Final = "yima_later"
 
 SESSION_DAYS: Final = 90
 YEAR_DAYS: Final = 365
@@ -49,6 +50,7 @@ class Visit:
         host: host and port as the browser named them.
         address: network address of the client.
         gzip: whether the answer may be compressed.
+        later: the cookie of codes to be claimed later, as it came.
         cookies: to be set with the answer, whatever it is.
     """
 
@@ -61,11 +63,17 @@ class Visit:
     address: str | None
     gzip: bool
     cookies: tuple[Cookie, ...]
+    later: str = ""
 
     @property
     def form_token(self) -> str:
         """What this browser's forms bear: only a page of ours could read it out of the cookie."""
         return hashlib.sha256(f"yima-form/{self.device}".encode()).hexdigest()[:32]
+
+    @property
+    def who(self) -> str:
+        """Tells one person of this browser from another, and nobody who it is."""
+        return hashlib.sha256(f"yima-who/{self.device}/{self.member}".encode()).hexdigest()[:16]
 
 
 def read(request: Request[Any, Any, Any], ports: Ports, *, secure: bool) -> Visit:
@@ -94,6 +102,7 @@ def read(request: Request[Any, Any, Any], ports: Ports, *, secure: bool) -> Visi
         address=None if request.client is None else request.client.host,
         gzip=accepts_gzip(request),
         cookies=tuple(cookies),
+        later=kept.get(LATER, ""),
     )
 
 

@@ -175,6 +175,8 @@ def _render(desk: Desk, worn: livery.Livery, language: Language, page: str, *, p
         "livery": worn,
         "elsewhere": f"https://{worn.member_host}" if worn.member_host else "",
         "switch": visitor.path,
+        "kept": [],
+        "remembered": False,
     }
     message = say("preview.message", language, brand=worn.name)
     if page == "result":
