@@ -19,6 +19,7 @@ from traceability import catalogue
 from traceability.catalogue import Brand
 from web.console import (
     account,
+    appeals,
     batches,
     brand,
     cartons,
@@ -59,6 +60,7 @@ log = structlog.get_logger(__name__)
 
 MODULES = (
     account,
+    appeals,
     batches,
     brand,
     cartons,
