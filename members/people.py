@@ -64,13 +64,7 @@ async def enrol(
     member_of = {bytes(row[0]): row[1] for row in known}
     new = [(mark, phone) for mark, phone in dict(zip(marks, phones, strict=True)).items() if mark not in member_of]
     if new:
-        rows = await tx.execute(
-            text("""
-                INSERT INTO member (brand_id, public_id, created_at)
-                SELECT :brand, unnest(CAST(:publics AS text[])), :at RETURNING id"""),
-            {"brand": brand_id, "publics": [ids.public_id(12) for _ in new], "at": joined_at},
-        )
-        made = list(rows.scalars())
+        made = await join(tx, brand_id=brand_id, count=len(new), joined_at=joined_at)
         await tx.execute(
             text("""
                 INSERT INTO identity (brand_id, member_id, kind, subject_index, subject_sealed, verified_at)
@@ -84,15 +78,27 @@ async def enrol(
                 "at": joined_at,
             },
         )
-        await tx.execute(
-            text("""
-                INSERT INTO consent (brand_id, member_id, purpose, text_version, given_at)
-                SELECT :brand, unnest(CAST(:members AS bigint[])), 'membership', :version, :at"""),
-            {"brand": brand_id, "members": made, "version": CONSENT_VERSION, "at": joined_at},
-        )
-        await ledger.open_accounts(tx, brand_id=brand_id, member_ids=made)
         member_of.update(zip((mark for mark, _ in new), made, strict=True))
     return [member_of[mark] for mark in marks]
+
+
+async def join(tx: Tx, *, brand_id: int, count: int, joined_at: datetime) -> list[int]:
+    """New members with the consent that they gave by joining, and their accounts; each still needs an identity."""
+    rows = await tx.execute(
+        text("""
+            INSERT INTO member (brand_id, public_id, created_at)
+            SELECT :brand, unnest(CAST(:publics AS text[])), :at RETURNING id"""),
+        {"brand": brand_id, "publics": [ids.public_id(12) for _ in range(count)], "at": joined_at},
+    )
+    made = list(rows.scalars())
+    await tx.execute(
+        text("""
+            INSERT INTO consent (brand_id, member_id, purpose, text_version, given_at)
+            SELECT :brand, unnest(CAST(:members AS bigint[])), 'membership', :version, :at"""),
+        {"brand": brand_id, "members": made, "version": CONSENT_VERSION, "at": joined_at},
+    )
+    await ledger.open_accounts(tx, brand_id=brand_id, member_ids=made)
+    return made
 
 
 async def facts(tx: Tx, member_ids: Sequence[int]) -> dict[int, Member]:

@@ -20,6 +20,7 @@ from kernel.db import Database
 from kernel.errors import NotAuthenticated, NotFound
 from members import people, signin
 from members.tokens import LIFE_DAYS, Bearer, Tokens
+from members.wechat_door import Door
 from scanapi.service import ScanService
 from traceability import catalogue
 from traceability.scans import ScanReply, ScanRequest
@@ -38,6 +39,7 @@ class Deps:
     tokens: Tokens
     scans: ScanService
     wake: Wake
+    wechat: Door
 
 
 Given = NamedDependency[Deps]

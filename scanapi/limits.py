@@ -24,11 +24,11 @@ from kernel.errors import TooMany
 from kernel.rates import Rate, Table
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Kind = Literal["wrong", "unsigned", "scan", "doubt"]
+Kind = Literal["wrong", "unsigned", "scan", "doubt", "wechat"]
 Scope = Literal["device", "member", "address", "network", "site"]
 
 KEYS_MAX: Final = 30_000
-"""Keys that each limit remembers: at most 17 × 30,000 in all, about 130 MB, where a flood comes from everywhere."""
+"""Keys that each limit remembers: at most 20 × 30,000 in all, about 150 MB, where a flood comes from everywhere."""
 ADDRESSES_KEPT_MAX: Final = 4_096
 
 RATES: Final[dict[tuple[Kind, Scope], Rate]] = {
@@ -54,6 +54,10 @@ RATES: Final[dict[tuple[Kind, Scope], Rate]] = {
     ("doubt", "member"): Rate(6, 120.0),
     ("doubt", "address"): Rate(40, 15.0),
     ("doubt", "network"): Rate(120, 5.0),
+    # Sign-ins with WeChat: each writes a row and asks WeChat, and a town may stand behind one proxy.
+    ("wechat", "address"): Rate(240, 0.25),
+    ("wechat", "network"): Rate(300, 0.2),
+    ("wechat", "site"): Rate(1_200, 0.05),
 }
 """By kind and by whom: a device (its cookie's or its app's name), a member, an address of IPv4, a network (/24, /64),
 and a site of IPv6 (/48, which one customer may have with its 65,536 networks)."""

@@ -22,7 +22,7 @@ from codegen.foreign import Listed
 from codegen.issued import Issued, look_up
 from codegen.scheme import MalformedCode, ParsedCode, VerifiedCode
 from kernel.crypto import BlindIndex, Vault
-from kernel.db import Database, Tx
+from kernel.db import Database
 from kernel.errors import InvalidInput, YimaError
 from scanapi import flow, sentences
 from scanapi.counters import Counters
@@ -286,21 +286,6 @@ class ScanService:
             first_when="" if first_at is None else sentences.when(first_at, province, language),
             page_token=str(self._pages.dumps(self._bound(verified.symbols, device_id))),
         )
-
-    async def find(self, tx: Tx, code: str) -> tuple[Issued, int] | None:
-        """What was issued under a code, and its unit's id; None where it was not. It tells a member of their own scan,
-        after limits let them look, and so counts towards none.
-        """  # noqa: D205 (one sentence)
-        _, verified, listed = self._recognise(code)
-        if verified is None:
-            verified = None if listed is None else listed.found(await foreign.look_up(tx, listed.hashes))
-        if verified is None:
-            return None
-        positions = [verified.position]
-        issued = (await look_up(tx, positions, listed=() if listed is None else positions)).get(positions[0])
-        if issued is None or issued.gtin is None:
-            return None
-        return issued, issued.home(verified.unit_id)
 
     def _province(self, adcode: int | None, language: Language) -> str | None:
         if adcode is None:

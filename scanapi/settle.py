@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from campaigns import appeals, awards, claims
+from sqlalchemy import text
+
+from campaigns import awards, claims
 from campaigns.awards import Award
 from campaigns.claims import Claim
 from codegen import pairs
@@ -72,7 +74,6 @@ async def decide(tx: Tx, vault: Vault, claim_id: int, *, post: bool, reason: str
             raise Conflict(f"Claim {claim_id} cannot be paid: the unit's other code was claimed before.")
     else:
         await claims.void(tx, [claim.id], at=now())
-    await appeals.follow(tx, claim.id, granted=post, at=now(), by=actor)
     await audit.record(
         tx,
         brand_id=claim.brand_id,
@@ -93,7 +94,11 @@ async def _lock(tx: Tx, wanted: Sequence[Claim]) -> dict[int, int]:
     if not wanted:
         return {}
     mates = await pairs.mates(tx, {claim.unit_id for claim in wanted})
-    await units.lock(tx, await units.owners(tx, [*(claim.unit_id for claim in wanted), *mates.values()]))
+    rows = await tx.execute(
+        text("SELECT id, brand_id, batch_id FROM unit WHERE id = ANY(CAST(:ids AS bigint[]))"),
+        {"ids": [*(claim.unit_id for claim in wanted), *mates.values()]},
+    )
+    await units.lock(tx, (tuple(row) for row in rows))
     return mates
 
 

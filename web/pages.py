@@ -23,7 +23,7 @@ from codegen import gs1
 from kernel.errors import InvalidInput, NotAuthenticated, TooMany, YimaError
 from traceability.regions import Regions
 from traceability.scans import Look
-from web import claims, failures, linksets, livery, older, resolver, story, visits
+from web import claims, failures, linksets, livery, older, resolver, story, visits, wechat
 from web.assets import static_route
 from web.desk import Desk, open_desk
 from web.ports import Ports
@@ -72,7 +72,7 @@ async def find(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
 async def landing(desk: GivenDesk, visit: GivenVisit, code: FromPath[str]) -> Response[bytes]:
     """The page behind a printed code, short form."""
     look = await desk.ports.look(code, device=visit.device, language=visit.language, address=visit.address)
-    return await _landing_page(desk, visit, look, code)
+    return _landing_page(desk, visit, look, code)
 
 
 @route("/F/{packed:str}", http_method=READ)
@@ -82,7 +82,7 @@ async def older_address(desk: GivenDesk, visit: GivenVisit, packed: FromPath[str
     if text is None:
         raise NotFoundException("There is no such page.")
     look = await desk.ports.look(text, device=visit.device, language=visit.language, address=visit.address)
-    return await _landing_page(desk, visit, look, text)
+    return _landing_page(desk, visit, look, text)
 
 
 async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, str]) -> Response[bytes] | None:
@@ -97,15 +97,12 @@ async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, s
     if look.kind == "malformed":
         return None
     status = 404 if look.kind == "forged" else 200
-    return await _landing_page(desk, visit, look, path.rpartition("/")[2], status=status, headers=headers)
+    return _landing_page(desk, visit, look, path.rpartition("/")[2], status=status, headers=headers)
 
 
-async def _landing_page(
+def _landing_page(
     desk: Desk, visit: Visit, look: Look, typed: str, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[bytes]:
-    standing = None
-    if visit.member is not None and look.brand_slug == visit.brand_slug and look.kind != "voided":
-        standing = await desk.ports.standing(visit.member, look.code)
     return desk.page(
         visit,
         "landing.html",
@@ -114,9 +111,7 @@ async def _landing_page(
         brand=look.brand_slug,
         look=look,
         tone=claims.TONES[look.kind],
-        offer=claims.offer(look, visit, standing),
-        standing=standing,
-        tapped=look.code,
+        offer=claims.offer(look, visit),
         typed=typed[:TYPED_CHARS_MAX],
         error="",
     )
@@ -147,13 +142,9 @@ async def scan(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
         cookies = [desk.keep_later(visit, request.code)]
     else:
         cookies = desk.claimed(visit, request.code) if reply.outcome in claims.SETTLED else []
-    standing = None
-    if visit.member is not None and reply.outcome in claims.UNSETTLED:
-        standing = await desk.ports.standing(visit.member, request.code)
     return desk.page(
         visit,
         "result.html",
-        standing=standing,
         cookies=cookies,
         remembered=remembered,
         brand=form.get("brand", ""),
@@ -201,22 +192,7 @@ async def sign_out(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Respo
     return desk.redirect(visit, "/", cookies=[desk.forget_session(), desk.cookie(visits.BRAND, "", days=0)])
 
 
-@post("/appeal", status_code=200)
-async def appeal(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[bytes]:
-    """Ask a person to look at what a rule held or refused, and go back to where that stands."""
-    if visit.member is None:
-        raise NotAuthenticated("Sign in first: the answer is for the person who claimed.")
-    given = form.get("claim", "")
-    if given:
-        number = int(given) if given.isascii() and given.isdigit() and len(given) <= 18 else 0
-        await desk.ports.appeal(visit.member, claim_id=number)
-        return desk.redirect(visit, "/me")
-    code = _field(form, "code")
-    await desk.ports.appeal(visit.member, code=code)
-    return desk.redirect(visit, older.path_of(code))
-
-
-@route(["/appeal", "/code", "/scan", "/sign-in", "/sign-in/code", "/sign-out"], http_method=READ)
+@route(["/code", "/scan", "/sign-in", "/sign-in/code", "/sign-out"], http_method=READ)
 async def start_over(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
     """An address that only takes forms, opened from the address bar."""
     return desk.redirect(visit, "/")
@@ -278,7 +254,9 @@ def routes(
     Raises:
         ConfigurationError: the front end or the region data are not built.
     """
-    desk = open_desk(ports, secure_cookies=secure_cookies, regions=regions, story=story)
+    desk = open_desk(
+        ports, secure_cookies=secure_cookies, public_url=public_url, regions=regions, story=story
+    )  # fmt: skip
     pages: list[ControllerRouterHandler] = [
         home,
         find,
@@ -289,12 +267,12 @@ def routes(
         send_code,
         sign_in,
         sign_out,
-        appeal,
         start_over,
         me,
         draw,
         brand_file,
     ]
+    pages += wechat.HANDLERS
     pages += resolver.handlers(resolver.Resolver(desk, public_url, digital_link))
     if story:
         pages.append(figures)

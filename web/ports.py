@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from campaigns.appeals import Standing, Waiting
 from insights.figures import Figures
+from members.wechat_door import Return
 from traceability.brands import Shown
 from traceability.pictures import Picture
 from traceability.product_links import Resolved
 from traceability.scans import Look, ScanReply, ScanRequest
+
+if TYPE_CHECKING:
+    from web.visits import Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,6 @@ class Me:
     prizes: list[PrizeHeld] = field(default_factory=list)
     recent: list[tuple[datetime, str, int]] = field(default_factory=list)
     """Latest ledger movements: when, product or kind in words, points."""
-    waiting: list[Waiting] = field(default_factory=list)
-    """Claims that wait, and appeals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +83,24 @@ class Ports(Protocol):
         """Sign in; returns a bearer token for the session cookie."""
         ...
 
+    def wechat(self, brand_slug: str) -> str:
+        """The origin that the button for sign-in with WeChat leads to; empty where the brand offers none."""
+        ...
+
+    async def begin_wechat(self, brand_slug: str, *, code: str, redirect_uri: str, visit: Visit) -> str:
+        """Begin a sign-in with WeChat; returns WeChat's address to go to."""
+        ...
+
+    async def finish_wechat(self, *, state: str, code: str, visit: Visit) -> Return:
+        """End a sign-in with WeChat; raises where this browser began none such."""
+        ...
+
     def bearer(self, token: str) -> tuple[int, int] | None:
         """Member id and brand id behind a session cookie, or None if it is no longer good."""
         ...
 
     async def me(self, member: tuple[int, int], language: str) -> Me:
         """What a member sees of themselves."""
-        ...
-
-    async def standing(self, member: tuple[int, int], code: str) -> Standing | None:
-        """Where a member stands with the reward behind a code; None where it is none of their brand's."""
-        ...
-
-    async def appeal(self, member: tuple[int, int], *, code: str = "", claim_id: int | None = None) -> None:
-        """Ask a person to look at what a rule held or refused, by the code or by the claim."""
         ...
 
     async def draw(self, name: str, language: str) -> DrawShown:

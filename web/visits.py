@@ -52,6 +52,7 @@ class Visit:
         gzip: whether the answer may be compressed.
         later: the cookie of codes to be claimed later, as it came.
         cookies: to be set with the answer, whatever it is.
+        in_wechat: whether the page is open within WeChat.
     """
 
     language: Language
@@ -64,6 +65,7 @@ class Visit:
     gzip: bool
     cookies: tuple[Cookie, ...]
     later: str = ""
+    in_wechat: bool = False
 
     @property
     def form_token(self) -> str:
@@ -103,7 +105,14 @@ def read(request: Request[Any, Any, Any], ports: Ports, *, secure: bool) -> Visi
         gzip=accepts_gzip(request),
         cookies=tuple(cookies),
         later=kept.get(LATER, ""),
+        in_wechat=is_wechat(request.headers.get("user-agent", "")),
     )
+
+
+def is_wechat(agent: str) -> bool:
+    """Whether a browser is WeChat's own; that of WeCom names WeChat, too, and knows no official accounts."""
+    words = agent.lower()
+    return "micromessenger" in words and "wxwork" not in words
 
 
 def cookie(name: str, value: str, *, days: int, secure: bool) -> Cookie:

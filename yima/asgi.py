@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -20,8 +21,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy import text
 
-from campaigns import appeals, draws
-from campaigns.appeals import Standing
+from campaigns import draws
 from campaigns.awards import Award
 from insights import figures
 from insights.live import Live
@@ -30,8 +30,11 @@ from kernel.crypto import Vault
 from kernel.db import Database, Tx
 from kernel.errors import NotAuthenticated, YimaError
 from kernel.rate_exchange import Exchange, PostgresStore, RedisStore
+from members import wechat
 from members.tokens import Tokens
-from scanapi import api, appealing, line_api, problems, settle
+from members.wechat_apps import LiveApps
+from members.wechat_door import Door, Return
+from scanapi import api, line_api, problems, settle, wechat_api
 from scanapi.api import Deps
 from scanapi.limits import Limits
 from scanapi.sentences import Language
@@ -48,6 +51,7 @@ from web.console import routes as console
 from web.console.desk import Desk, Means, open_desk
 from web.older import Readdress, first_segments
 from web.ports import DrawShown, Me, PrizeHeld
+from web.visits import Visit
 from yima import broker, importing, readiness, runtime, writing
 from yima.edge import Edge
 from yima.metrics import Figures
@@ -113,20 +117,6 @@ class _Decider:
         return await settle.decide(tx, self._vault, claim_id, post=post, reason=reason, actor=actor)
 
 
-class _Answerer:
-    """Answers appeals for the console (`web.console.desk.DecideAppeal`)."""
-
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
-
-    async def __call__(
-        self, tx: Tx, appeal_id: int, *, grant: bool, said: str, actor: str, brand_id: int
-    ) -> Award | None:
-        return await appealing.decide(
-            tx, self._vault, appeal_id, grant=grant, said=said, actor=actor, brand_id=brand_id
-        )
-
-
 class Pages:
     """The use cases behind the pages (`web.ports.Ports`)."""
 
@@ -168,6 +158,20 @@ class Pages:
         """Sign in; returns a token for the cookie."""
         return await api.enter(self._deps, brand_slug, phone, code)
 
+    def wechat(self, brand_slug: str) -> str:
+        """The origin that the WeChat button leads to."""
+        return self._deps.wechat.leads_to(brand_slug)
+
+    async def begin_wechat(self, brand_slug: str, *, code: str, redirect_uri: str, visit: Visit) -> str:
+        """Begin a sign-in with WeChat."""
+        return await self._deps.wechat.begin(
+            brand_slug, code=code, device=visit.device, redirect_uri=redirect_uri, address=visit.address
+        )
+
+    async def finish_wechat(self, *, state: str, code: str, visit: Visit) -> Return:
+        """End a sign-in with WeChat."""
+        return await self._deps.wechat.finish(state=state, code=code, device=visit.device)
+
     def bearer(self, token: str) -> tuple[int, int] | None:
         """Who a session cookie belongs to."""
         try:
@@ -184,7 +188,6 @@ class Pages:
             if brand is None:
                 raise NotAuthenticated("Sign in again.")
             has = await draws.holdings(tx, member_id=member[0])
-            waiting = await appeals.waiting(tx, member_id=member[0])
             recent = await tx.execute(
                 text("""
                     SELECT j.at, j.kind, p.name, p.name_en, e.amount FROM entry e
@@ -203,21 +206,7 @@ class Pages:
             pending=has.pending,
             prizes=[PrizeHeld(p.draw, p.entry, p.name_zh if chinese else p.name_en, p.at) for p in has.prizes],
             recent=[(row.at, (row.name if chinese else row.name_en) or row.kind, row.amount) for row in rows],
-            waiting=waiting,
         )
-
-    async def standing(self, member: tuple[int, int], code: str) -> Standing | None:
-        """Where a member stands with a code's reward."""
-        async with self._deps.db.transaction() as tx:
-            return await appealing.standing(tx, self._deps.scans, member=member, code=code)
-
-    async def appeal(self, member: tuple[int, int], *, code: str = "", claim_id: int | None = None) -> None:
-        """Ask a person to look."""
-        async with self._deps.db.transaction() as tx:
-            if claim_id is None:
-                await appealing.appeal_by_code(tx, self._deps.scans, member=member, code=code)
-            else:
-                await appealing.appeal_by_claim(tx, member=member, claim_id=claim_id)
 
     async def draw(self, name: str, language: str) -> DrawShown:
         """A draw as published."""
@@ -375,7 +364,12 @@ def make_litestar(
             store = PostgresStore(opened.db) if settings.redis_url is None else RedisStore(settings.redis_url)
             exchange = Exchange(scans.limits.tables, store)
             waker = Waker(broker.make_app(settings, url))
-            wiring.deps = Deps(opened.db, opened.vault, opened.index, Tokens(opened.vault), scans, waker)
+            tokens = Tokens(opened.vault)
+            door = Door(
+                opened.db, opened.vault, opened.index, tokens, _wechat(settings), LiveApps(opened.db),
+                partial(wechat_api.charge, scans.limits),
+            )  # fmt: skip
+            wiring.deps = Deps(opened.db, opened.vault, opened.index, tokens, scans, waker, door)
             wiring.brands = LiveSettings(opened.db)
             live = Live(url)
             # Connections of its own: whoever reads long in the console takes none from the scans.
@@ -394,7 +388,6 @@ def make_litestar(
                 dev=settings.dev,
                 mail=settings.dev or settings.smtp_url is not None,
                 decide_claim=_Decider(opened.vault),
-                decide_appeal=_Answerer(opened.vault),
             )
             wiring.desk = open_desk(means, secure_cookies=secure, regions=regions)
             watched.watch(opened.db, scans, exchange)
@@ -404,9 +397,11 @@ def make_litestar(
             exchange.start()
             await live.start()
             await wiring.brands.start()
+            await door.start()
             try:
                 yield
             finally:
+                await door.close()
                 await wiring.brands.close()
                 await live.close()
                 await reads.close()
@@ -428,6 +423,7 @@ def make_litestar(
         route_handlers=[
             *api.CONTROLLERS,
             *line_api.CONTROLLERS,
+            wechat_api.WechatController,
             health,
             ready,
             *pages.routes(
@@ -451,6 +447,13 @@ def make_litestar(
         logging_config=None,
         debug=False,
     )
+
+
+def _wechat(settings: Settings) -> wechat.Wechat:
+    """WeChat itself, or what stands for it in development."""
+    if settings.wechat_url is None:
+        return wechat.Wechat()
+    return wechat.Wechat(authorize_origin=settings.wechat_url, api_origin=settings.wechat_url)
 
 
 def _by_path(for_api: Handler, for_pages: Handler, for_console: Handler) -> Handler:

@@ -57,6 +57,7 @@ class Settings:
         mail_from: the sender of e-mail, or None.
         key_custody: who seals new code keys: `environment` (the master secrets) or `pkcs11` (a token).
         pkcs11: the token; also set while keys that it sealed are moved back to the environment.
+        wechat_url: in development only, an origin that stands for both of WeChat's; None for WeChat itself.
     """
 
     env: str
@@ -83,6 +84,7 @@ class Settings:
     key_custody: str = "environment"
     pkcs11: TokenSettings | None = None
     limit_rates: Mapping[tuple[limits.Kind, limits.Scope], Rate] = field(default_factory=lambda: limits.RATES)
+    wechat_url: str | None = None
 
     @property
     def dev(self) -> bool:
@@ -136,6 +138,7 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
     smtp_url, mail_from = _mail(get("YIMA_SMTP_URL"), get("YIMA_MAIL_FROM"), problems)
     custody = given.choice("YIMA_KEY_CUSTODY", ("environment", "pkcs11"))
     token = _token(given, needed=custody == "pkcs11")
+    wechat_url = _wechat_url(get("YIMA_WECHAT_URL"), env, problems)
     ip_data = get("YIMA_IP_DATA")
     database_url = _database_url(get("YIMA_DATABASE_URL"), problems)
     public_url = get("YIMA_PUBLIC_URL") or f"http://{_authority(bind)}"
@@ -170,6 +173,7 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
         key_custody=custody,
         pkcs11=token,
         limit_rates=rates,
+        wechat_url=wechat_url,
     )
 
 
@@ -235,6 +239,24 @@ def _otlp_url(text: str | None, problems: list[str]) -> str | None:
         problems.append("YIMA_OTLP_URL is no address of a collector (http://HOST:4318/v1/traces)")
         return None
     return text
+
+
+def _wechat_url(text: str | None, env: str, problems: list[str]) -> str | None:
+    """An origin of a development's own: brands' secrets are sent there, so that production knows WeChat's only."""
+    if text is None:
+        return None
+    if env != "dev":
+        problems.append("YIMA_WECHAT_URL is for development: production asks WeChat's own servers")
+    try:
+        parts = urlsplit(text)
+        bare = not (parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc)
+        good = bare and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        problems.append("YIMA_WECHAT_URL is no origin (http://HOST:PORT)")
+        return None
+    return text.rstrip("/")
 
 
 def _mail(url: str | None, sender: str | None, problems: list[str]) -> tuple[str | None, str | None]:

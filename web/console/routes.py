@@ -19,7 +19,6 @@ from traceability import catalogue
 from traceability.catalogue import Brand
 from web.console import (
     account,
-    appeals,
     batches,
     brand,
     cartons,
@@ -60,7 +59,6 @@ log = structlog.get_logger(__name__)
 
 MODULES = (
     account,
-    appeals,
     batches,
     brand,
     cartons,

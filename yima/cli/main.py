@@ -31,7 +31,6 @@ _COMMANDS: Final = {
     "staff": "staff.staff",
     "trail": "trail.trail",
     "claims": "claims.claims",
-    "appeals": "appeals.appeals",
     "draw": "draws.draw",
     "ledger": "ledger.ledger",
     "rollups": "rollups.rollups",

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from web.console.texts import (
     account,
-    appeals,
     batches,
     brand,
     cartons,
@@ -34,8 +33,8 @@ from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, appeals, batches, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys, line, members,
-    ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail,
+    account, batches, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys, line, members, ordering,
+    overview, people, product_links, products, readback, recipients, scans, stations, trail,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}

@@ -240,7 +240,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scans.reason.impossible_travel": ("异常移动", "Impossible travel"),
     "scans.reason.blocked_member": ("会员已停用", "Blocked member"),
     "scans.reason.leaked_key": ("密钥外泄", "Leaked key"),
-    "scans.reason.granted": ("申诉通过", "Granted on appeal"),
     "scans.reason.paired": ("该单件已按另一个码发放", "The unit was paid on its other code"),
     "scans.reason.leaked": ("密钥外泄，已停用", "Leaked key, stopped"),
     "scans.reason.void": ("已作废", "Void"),
