@@ -90,6 +90,46 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "此次领取未通过。码仍然有效；如有疑问请联系{brand}。",
         "This claim was not accepted. The code stays valid; ask {brand} if you think this is wrong.",
     ),
+    "refused.copied": (
+        "此次领取未通过：此码被{brand}列为疑似复制。如果包装在您手中才第一次打开，请保留包装和购物凭证并联系{brand}，由人工核实。",
+        (
+            "This claim was not accepted: {brand} believes that this code was copied. If you were the first to open "
+            "the pack, keep it with the receipt and ask {brand}: a person will look at it."
+        ),
+    ),
+    "refused.abuse": (
+        "此次领取未通过：{brand}因滥用活动而限制了领取。码仍然有效；如有疑问请联系{brand}，由人工核实。",
+        (
+            "This claim was not accepted: {brand} has restricted claims because of abuse. The code stays valid; ask "
+            "{brand} if you think this is wrong, and a person will look at it."
+        ),
+    ),
+    "refused.stolen": (
+        "此次领取未通过：{brand}登记这批货物为被盗。请保留包装和购物凭证并联系{brand}，由人工核实。",
+        (
+            "This claim was not accepted: {brand} has registered these goods as stolen. Keep pack and receipt and ask "
+            "{brand}: a person will look at it."
+        ),
+    ),
+    "held.velocity": (
+        "已登记您的领取。短时间内扫码较多，{brand}核实后发放。",
+        "Your claim is registered. There were many scans within a short time: {brand} looks at it first.",
+    ),
+    "held.page_token": (
+        "已登记您的领取。此页面已用过一次，{brand}核实后发放；下次请重新扫码打开页面。",
+        (
+            "Your claim is registered. This page was used before: {brand} looks at the claim before it is paid. Scan "
+            "the code again for a fresh page next time."
+        ),
+    ),
+    "held.block_list": (
+        "已登记您的领取。您的网络被限制，{brand}将由人工核实后发放。",
+        "Your claim is registered. Your network is restricted: a person at {brand} looks at it first.",
+    ),
+    "held.proof_of_work": (
+        "已登记您的领取。您的浏览器没有完成安全验证，{brand}核实后发放。",
+        "Your claim is registered. Your browser did not finish the safety step: {brand} looks at it first.",
+    ),
     "held": (
         "已登记您的领取，{brand}核实后发放。",
         "Your claim is registered; {brand} will look at it before it is paid.",

@@ -40,6 +40,7 @@ class Permission(StrEnum):
     SEE_DRAWS = "see_draws"
     EDIT_CAMPAIGNS = "edit_campaigns"  # earning rules, draws, held claims
     BLOCK_MEMBERS = "block_members"
+    MANAGE_BLOCKS = "manage_blocks"  # block lists, alarms
     EXPORT = "export"  # files that leave the console
     EDIT_BRAND = "edit_brand"  # look, texts, hosts, lines that law wants
     MANAGE_STAFF = "manage_staff"
@@ -59,6 +60,7 @@ GRANTS: Final[dict[Role, frozenset[Permission]]] = {
         Permission.EDIT_CATALOGUE,
         Permission.EDIT_CAMPAIGNS,
         Permission.BLOCK_MEMBERS,
+        Permission.MANAGE_BLOCKS,
         Permission.EXPORT,
         Permission.EDIT_BRAND,
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import antifraud.blocks
 import campaigns.tables
 import codegen.line_tables
 import codegen.tables
@@ -23,8 +24,8 @@ from kernel.db import metadata
 __all__ = ["metadata", "of_our_making"]
 
 _ROOMS = (
-    campaigns.tables, codegen.line_tables, codegen.tables, insights.tables,
-    kernel.audit, kernel.crypto, kernel.heartbeats, kernel.outbox, kernel.tasks,
+    antifraud.blocks, campaigns.tables, codegen.line_tables, codegen.tables, insights.tables,
+    kernel.audit, kernel.crypto, kernel.heartbeats, kernel.outbox, kernel.rate_exchange, kernel.tasks,
     members.tables, staff.tables, traceability.tables,
 )  # fmt: skip
 

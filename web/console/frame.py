@@ -38,6 +38,7 @@ _ICONS: Final = {
     "overview": "M4 13h6V4H4zM14 20h6v-9h-6zM4 20h6v-4H4zM14 8h6V4h-6z",
     "heatmap": "M9 4L3 6.5V20l6-2.5 6 2.5 6-2.5V4l-6 2.5zM9 4v13.5M15 6.5V20",
     "scans": "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M7 12h10",
+    "blocks": "M12 21a9 9 0 100-18 9 9 0 000 18zM5.6 5.6l12.8 12.8",
     "products": "M4 8l8-4 8 4v8l-8 4-8-4zM4 8l8 4 8-4M12 12v8",
     "dealers": "M4 10l1.5-5h13L20 10M5 10v10h14V10M9 20v-6h6v6M4 10h16",
     "batches": "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h3v3h-3zM20 17v3h-3",
@@ -67,6 +68,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("overview", "", Permission.SEE_FIGURES),
             Entry("heatmap", "/heatmap", Permission.SEE_FIGURES),
             Entry("scans", "/scans", Permission.SEE_SCANS),
+            Entry("blocks", "/blocks", Permission.SEE_SCANS),
         ),
     ),
     (

@@ -20,6 +20,7 @@ from traceability.catalogue import Brand
 from web.console import (
     account,
     batches,
+    blocks,
     brand,
     cartons,
     data_layouts,
@@ -60,6 +61,7 @@ log = structlog.get_logger(__name__)
 MODULES = (
     account,
     batches,
+    blocks,
     brand,
     cartons,
     data_layouts,

@@ -227,6 +227,7 @@ async def one_scan(desk: GivenDesk, seat: GivenSeat, scan: FromPath[str]) -> Res
         now=now(),
         may_decide=Permission.EDIT_CAMPAIGNS in seat.may and Permission.SEE_MEMBERS in seat.may,
         may_see_draws=Permission.SEE_DRAWS in seat.may,
+        may_block=Permission.MANAGE_BLOCKS in seat.may,
         unit_scans=address(seat.path("/scans"), [("unit", str(story.scan.unit_id))]),
         **_telling(desk, seat),
     )

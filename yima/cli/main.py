@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "ship": "dealers.ship",
     "staff": "staff.staff",
     "trail": "trail.trail",
+    "blocks": "blocks.blocks",
     "claims": "claims.claims",
     "draw": "draws.draw",
     "ledger": "ledger.ledger",

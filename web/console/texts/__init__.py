@@ -7,6 +7,7 @@ from typing import Any, Final
 from web.console.texts import (
     account,
     batches,
+    blocks,
     brand,
     cartons,
     dealers,
@@ -33,8 +34,8 @@ from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, batches, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys, line, members, ordering,
-    overview, people, product_links, products, readback, recipients, scans, stations, trail,
+    account, batches, blocks, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys, line, members,
+    ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}

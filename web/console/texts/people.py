@@ -66,6 +66,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "people.may.see_draws": ("查看抽奖", "see draws"),
     "people.may.edit_campaigns": ("编辑积分规则与抽奖", "edit earning rules and draws"),
     "people.may.block_members": ("冻结会员", "block members"),
+    "people.may.manage_blocks": ("管理拦截名单", "manage block lists"),
     "people.may.export": ("导出文件", "export files"),
     "people.may.edit_brand": ("编辑品牌设置", "edit the brand's settings"),
     "people.may.manage_staff": ("管理成员与权限", "manage people and roles"),
