@@ -10,7 +10,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, cast
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -127,7 +127,7 @@ async def add(
         raise InvalidInput(f"A reason has 1 to {REASON_CHARS_MAX} characters on one line.", field="reason")
     if not 1 <= days <= DAYS_MAX:
         raise InvalidInput(f"A block holds 1 to {DAYS_MAX:,} days.", field="days")
-    key, label = await _resolve(tx, vault, brand_id, cast("Kind", kind), what.strip())
+    key, label = await _resolve(tx, vault, brand_id, kind, what.strip())
     # One addition at a time, so that nothing is blocked twice and the number holds. Foreign keys do not wait for it.
     await tx.execute(text("SELECT 1 FROM brand WHERE id = :brand FOR NO KEY UPDATE"), {"brand": brand_id})
     at = now()
