@@ -21,6 +21,7 @@ from kernel.errors import NotAuthenticated, NotFound
 from members import people, signin
 from members.tokens import LIFE_DAYS, Bearer, Tokens
 from members.wechat_door import Door
+from scanapi import bodies
 from scanapi.service import ScanService
 from traceability import catalogue
 from traceability.scans import ScanReply, ScanRequest
@@ -158,6 +159,7 @@ class ScanController(Controller):
     """Scans."""
 
     path = "/api/v1/scans"
+    before_request = staticmethod(bodies.judge)
     tags = ("scans",)
 
     @post(
@@ -189,6 +191,7 @@ class SignInController(Controller):
     """Sign-in by phone number and one-time code."""
 
     path = "/api/v1/sign-in"
+    before_request = staticmethod(bodies.judge)
     tags = ("members",)
 
     @post("/codes", status_code=202, summary="Send a one-time code")

@@ -17,9 +17,9 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem(status: int, code: str, detail: str, **more: object) -> Response[bytes]:
-    """A problem details response; `code` is stable, `detail` a sentence for a person."""
-    body = {
+def document(status: int, code: str, detail: str, **more: object) -> dict[str, object]:
+    """A problem's members; `code` is stable, `detail` a sentence for a person."""
+    return {
         "type": f"urn:yima:problem:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -27,6 +27,11 @@ def problem(status: int, code: str, detail: str, **more: object) -> Response[byt
         "detail": detail,
         **more,
     }
+
+
+def problem(status: int, code: str, detail: str, **more: object) -> Response[bytes]:
+    """A problem details response."""
+    body = document(status, code, detail, **more)
     headers = {"Cache-Control": "no-store"}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"

@@ -23,6 +23,7 @@ from kernel.db import Database, Tx
 from kernel.meter import SECONDS, Histogram
 from kernel.rate_exchange import Exchange
 from scanapi.service import ScanService
+from yima.wire import Connection, Door
 
 log = structlog.get_logger(__name__)
 
@@ -179,6 +180,7 @@ class _Own(Collector):
     def collect(self) -> Iterator[Metric]:
         yield _info()
         yield from _requests(self._figures.requests)
+        yield from _door(Connection.door)
         if self._figures.scans is not None:
             yield from _scans(self._figures.scans)
         if self._figures.exchange is not None:
@@ -230,6 +232,17 @@ def _requests(requests: Requests) -> Iterator[Metric]:
         family.add_metric([route, status], _buckets(found), found.total)
     yield family
     yield _gauge("yima_http_requests_open", "Requests being answered", requests.open)
+
+
+def _door(door: Door) -> Iterator[Metric]:
+    refused = CounterMetricFamily(
+        "yima_requests_refused", "Requests refused before they were read: too slow, too large, unreadable, too many",
+        labels=["status"],
+    )  # fmt: skip
+    for status, count in list(door.refused.items()):
+        refused.add_metric([str(status)], count)
+    yield refused
+    yield _gauge("yima_connections_waited_for", "Connections whose request is not whole yet", len(door.waited_for))
 
 
 def _scans(scans: ScanService) -> Iterator[Metric]:

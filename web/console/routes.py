@@ -156,12 +156,18 @@ def exception_handlers(desk: Callable[[], Desk], *, secure_cookies: bool) -> Exc
             return _to_sign_in(desk(), request, asked)
         if asked.language == "zh" and isinstance(error, Forbidden):
             return _page(desk(), asked, error.status, say("error.forbidden.console", "zh"))
-        return _page(desk(), asked, error.status, sentences.tell(error, asked.language))
+        answer = _page(desk(), asked, error.status, sentences.tell(error, asked.language))
+        if isinstance(wait := error.details.get("retry_after_s"), int):
+            answer.headers["Retry-After"] = str(wait)
+        return answer
 
     def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
         asked = read_visit(request)
         key = {404: "error.page.console", 405: "error.method", 413: "error.large"}.get(error.status_code, "error.other")
-        return _page(desk(), asked, error.status_code, say(key, asked.language))
+        answer = _page(desk(), asked, error.status_code, say(key, asked.language))
+        # of the framework's headers the one that a 405 has to bear: the methods that there are
+        answer.headers.update({name.title(): v for name, v in (error.headers or {}).items() if name.lower() == "allow"})
+        return answer
 
     def from_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         log.error("console.defect", exc_info=error)
