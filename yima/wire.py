@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import httptools
 import msgspec
@@ -120,7 +120,7 @@ class Connection(HttpToolsProtocol):
 
     door: ClassVar[Door] = Door()
 
-    _stage: Literal["none", "head", "body", "whole", "refused"] = "none"
+    _stage: str = "none"  # none, head, body, whole, refused
     _bytes = 0
     _began_s = 0.0
     _waiting: asyncio.TimerHandle | None = None
