@@ -105,7 +105,7 @@ async def put(
     _judge(kind, app_id, secret, scope)
     before = await _lock(tx, brand_id, kind, version)
     if not secret and (before is None or before.app_id != app_id):
-        raise InvalidInput("secret is missing: an app comes with its own AppSecret.", field="secret")
+        raise InvalidInput("The app secret is missing: another app comes with its own.", field="secret")
     if before is not None and not secret and before.scope == scope:
         return before
     values = {"brand": brand_id, "kind": kind, "app": app_id, "scope": scope, "at": now()}
@@ -202,11 +202,13 @@ def _judge_kind(kind: str) -> None:
 def _judge(kind: str, app_id: str, secret: str, scope: str) -> None:
     _judge_kind(kind)
     if _APP_ID.fullmatch(app_id) is None:
-        raise InvalidInput("app_id is wx and 16 letters or digits, as WeChat shows it.", field="app_id")
+        raise InvalidInput("The app id is wx and 16 small letters or digits, as WeChat shows it.", field="app_id")
     if secret and _SECRET.fullmatch(secret) is None:
-        raise InvalidInput(f"secret is the AppSecret: {SECRET_CHARS} letters and digits.", field="secret")
+        raise InvalidInput(f"The app secret is {SECRET_CHARS} letters and digits.", field="secret")
     if (scope not in SCOPES) if kind == "official" else scope:
-        raise InvalidInput(f"scope is one of {', '.join(SCOPES)}, for an official account only.", field="scope")
+        raise InvalidInput(
+            f"The scope of an official account is one of {', '.join(SCOPES)}; a Mini Program has none.", field="scope"
+        )
 
 
 def _context(brand_id: int, app_id: str) -> str:

@@ -43,6 +43,7 @@ class Permission(StrEnum):
     MANAGE_BLOCKS = "manage_blocks"  # block lists, alarms
     EXPORT = "export"  # files that leave the console
     EDIT_BRAND = "edit_brand"  # look, texts, hosts, lines that law wants
+    MANAGE_SIGN_IN = "manage_sign_in"  # the brand's apps at WeChat, with their secrets
     MANAGE_STAFF = "manage_staff"
     SEE_TRAIL = "see_trail"  # the audit trail and its head
 

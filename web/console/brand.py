@@ -248,6 +248,7 @@ def _page(
         logo=livery.of(_as_shown(seat, shown), seat.visit.language).logo,
         picture_kb=pictures.UPLOAD_BYTES_MAX // 1024,
         previews=PREVIEWS,
+        may_set_sign_in=Permission.MANAGE_SIGN_IN in seat.may,
     )
 
 

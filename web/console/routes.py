@@ -49,6 +49,7 @@ from web.console import (
     switching,
     trail,
     visit,
+    wechat,
 )
 from web.console.desk import Desk
 from web.console.guard import GivenDesk, GivenPerson
@@ -86,6 +87,7 @@ MODULES = (
     stations,
     switching,
     trail,
+    wechat,
 )
 PREFIX = "/console"
 BRAND_PREFIX = "/console/b/{brand:str}"

@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "draw": "draws.draw",
     "ledger": "ledger.ledger",
     "rollups": "rollups.rollups",
+    "wechat": "wechat.wechat",
     "bench": "bench.bench",
 }
 """By name: where the command stands, as MODULE.NAME within this package."""

@@ -29,13 +29,14 @@ from web.console.texts import (
     scans,
     stations,
     trail,
+    wechat,
 )
 from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
     account, batches, blocks, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys, line, members,
-    ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail,
+    ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail, wechat,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}

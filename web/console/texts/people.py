@@ -69,6 +69,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "people.may.manage_blocks": ("管理拦截名单", "manage block lists"),
     "people.may.export": ("导出文件", "export files"),
     "people.may.edit_brand": ("编辑品牌设置", "edit the brand's settings"),
+    "people.may.manage_sign_in": ("设置微信登录", "set up sign-in with WeChat"),
     "people.may.manage_staff": ("管理成员与权限", "manage people and roles"),
     "people.may.see_trail": ("查看操作留痕", "see the audit trail"),
     "account.problem.role": ("没有这个角色。", "There is no such role."),
