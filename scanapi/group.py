@@ -60,7 +60,7 @@ class Scan:
     region: Region | None
     ip_province: int | None
     data_versions: str | None
-    page: Literal["app", "good", "missing", "wrong"]
+    page: Literal["app", "good", "missing", "wrong", "reused"]
     listed: Listed | None = None
 
     @property

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, cast
+from uuid import uuid4
 
 import msgspec
 import structlog
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import text
 
 from codegen import foreign, scheme
@@ -31,6 +31,7 @@ from scanapi.group import Answer, Scan
 from scanapi.limits import Limits
 from scanapi.listed import Register
 from scanapi.live_keys import LiveRing
+from scanapi.page_tokens import PageState, PageTokens
 from scanapi.sentences import Language
 from traceability import catalogue, units
 from traceability.coordinates import Location, NoLocation, parse_location
@@ -41,7 +42,6 @@ from traceability.scans import Look, Outcome, ScanReply, ScanRequest
 log = structlog.get_logger(__name__)
 
 DEVICE_CHARS_MAX = 200
-PAGE_TOKEN_LIFE_S = 300
 
 
 class ScanService:
@@ -62,7 +62,7 @@ class ScanService:
         self._regions = regions
         self._addresses = addresses
         self._index = index
-        self._pages: URLSafeTimedSerializer = vault.serializer("page")
+        self._pages = PageTokens(vault)
         self.limits = limits or Limits()
         self.register = Register(vault)
         self.keys = LiveRing(db, vault, besides=(self.register.refresh,))
@@ -216,19 +216,10 @@ class ScanService:
     def _seal(self, location: Location) -> bytes:
         return self._vault.seal(msgspec.json.encode(location), "location")
 
-    def _page(self, request: ScanRequest, symbols: str) -> Literal["app", "good", "missing", "wrong"]:
+    def _page(self, request: ScanRequest, symbols: str) -> PageState:
         if request.bearer:
             return "app"
-        if not request.page_token:
-            return "missing"
-        try:
-            bound = self._pages.loads(request.page_token, max_age=PAGE_TOKEN_LIFE_S)
-        except BadSignature:
-            return "wrong"
-        return "good" if bound == self._bound(symbols, request.device_id or "") else "wrong"
-
-    def _bound(self, symbols: str, device_id: str) -> str:
-        return hashlib.sha256(f"{symbols}\x00{device_id}".encode()).hexdigest()[:32]
+        return self._pages.judge(request.page_token, symbols, request.device_id or "", request.scan_id)
 
     async def look(self, code: str, *, device_id: str, language: Language, address: str | None = None) -> Look:
         """What the landing page may tell of a code: reads only, awards nothing; the view is counted.
@@ -272,6 +263,7 @@ class ScanService:
             "seen": sentences.seen(scan_count, first_at, province, yours=False, language=language, other=False),
             "first": sentences.first(first_at, province, language),
         }
+        scan_id = uuid4()
         kind, key = _kind(issued, issued.mate_side or verified.side, scan_count, claimed=claimed, first_at=first_at)
         return Look(
             kind=kind,
@@ -284,7 +276,8 @@ class ScanService:
             gtin=issued.gtin,
             scan_count=scan_count,
             first_when="" if first_at is None else sentences.when(first_at, province, language),
-            page_token=str(self._pages.dumps(self._bound(verified.symbols, device_id))),
+            scan_id=scan_id,
+            page_token=self._pages.make(verified.symbols, device_id, scan_id),
         )
 
     def _province(self, adcode: int | None, language: Language) -> str | None:

@@ -110,7 +110,8 @@ class Look:
         gtin: 14 digits, or empty.
         scan_count: scans recorded so far.
         first_when: day and province of the first scan in words, or empty.
-        page_token: to be sent with the scan; good for five minutes.
+        scan_id: for the scan of this page, however often it is sent; None where there is nothing to scan.
+        page_token: to be sent with that scan, and no other; good for five minutes.
         listed: whether somebody else made the code; `code` is then its text as it was read.
     """
 
@@ -123,5 +124,6 @@ class Look:
     gtin: str = ""
     scan_count: int = 0
     first_when: str = ""
+    scan_id: UUID | None = None
     page_token: str = ""
     listed: bool = False

@@ -68,7 +68,7 @@ def offer(look: Look, visit: Visit) -> Offer:
     """Decide what the landing page offers."""
     other_brand = visit.member is not None and visit.brand_slug != look.brand_slug
     return Offer(
-        scan_id=uuid4(),
+        scan_id=look.scan_id or uuid4(),
         button=_BUTTONS.get(look.kind, ""),
         sign_in=look.kind in _REWARDED and (visit.member is None or other_brand),
         other_brand=other_brand,
