@@ -22,7 +22,7 @@ from codegen.foreign import Listed
 from codegen.issued import Issued, look_up
 from codegen.scheme import MalformedCode, ParsedCode, VerifiedCode
 from kernel.crypto import BlindIndex, Vault
-from kernel.db import Database
+from kernel.db import Database, Tx
 from kernel.errors import InvalidInput, YimaError
 from scanapi import flow, sentences
 from scanapi.counters import Counters
@@ -279,6 +279,21 @@ class ScanService:
             scan_id=scan_id,
             page_token=self._pages.make(verified.symbols, device_id, scan_id),
         )
+
+    async def find(self, tx: Tx, code: str) -> tuple[Issued, int] | None:
+        """What was issued under a code, and its unit's id; None where it was not. It tells a member of their own scan,
+        after limits let them look, and so counts towards none.
+        """  # noqa: D205 (one sentence)
+        _, verified, listed = self._recognise(code)
+        if verified is None:
+            verified = None if listed is None else listed.found(await foreign.look_up(tx, listed.hashes))
+        if verified is None:
+            return None
+        positions = [verified.position]
+        issued = (await look_up(tx, positions, listed=() if listed is None else positions)).get(positions[0])
+        if issued is None or issued.gtin is None:
+            return None
+        return issued, issued.home(verified.unit_id)
 
     def _province(self, adcode: int | None, language: Language) -> str | None:
         if adcode is None:

@@ -60,12 +60,14 @@ brand_setting = Table(
     Column("basemap", String(10), nullable=False),
     Column("basemap_url", String(300), nullable=False),
     Column("basemap_attribution", String(200), nullable=False),
+    Column("appeal_days", SmallInteger, nullable=False, server_default="7"),
     Column("logo", LargeBinary),
     Column("logo_type", String(10)),
     Column("logo_hash", String(16)),
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("colour ~ '^(#[0-9a-f]{6})?$'", name="colour"),
     CheckConstraint("basemap IN ('bundled', 'custom', 'none')", name="basemap"),
+    CheckConstraint("appeal_days BETWEEN 1 AND 30", name="appeal_days"),
     CheckConstraint("(logo IS NULL) = (logo_hash IS NULL) AND (logo IS NULL) = (logo_type IS NULL)", name="logo"),
 )
 

@@ -63,6 +63,14 @@ async def lock(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int, Unit
     return {row[0]: UnitState(*row) for row in locked}
 
 
+async def owners(tx: Tx, unit_ids: list[int]) -> list[tuple[int, int, int]]:
+    """(unit id, brand id, batch id) of those of the units that have a row; to be locked."""
+    rows = await tx.execute(
+        text("SELECT id, brand_id, batch_id FROM unit WHERE id = ANY(CAST(:ids AS bigint[]))"), {"ids": unit_ids}
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
 _SAVE = text("""
     UPDATE unit SET scan_count = n.scan_count, first_scan_at = n.first_scan_at,
         first_province = n.first_province, first_device = n.first_device, first_member_id = n.first_member_id,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from campaigns.appeals import Standing
 from kernel.errors import InvalidInput
 from traceability.scans import Look, Outcome, ScanRequest
 from web.visits import Form, Visit
@@ -35,6 +36,8 @@ SETTLED: Final = frozenset(
     {Outcome.AWARDED, Outcome.HELD, Outcome.REPEAT, Outcome.TAKEN, Outcome.VOIDED, Outcome.INACTIVE}
 )
 """What a member's scan of a code ends in after which there is nothing to come back for."""
+UNSETTLED: Final = frozenset({Outcome.INACTIVE, Outcome.HELD, Outcome.REFUSED, Outcome.REPEAT})
+"""What a member's scan ends in of which there is more to tell than its sentence."""
 _BUTTONS: Final = {
     "first": "claim.go",
     "seen": "claim.go",
@@ -43,7 +46,14 @@ _BUTTONS: Final = {
     "claimed": "claim.record",
     "outer": "claim.record",
 }
+_CLAIMED: Final = frozenset({"kept", "held", "paid"})
 _REWARDED: Final = frozenset({"first", "seen", "inactive", "leaked"})
+_CLASSES: Final = {
+    "impossible_travel": "place", "leaked_key": "key", "blocked_member": "account", "page_token": "page",
+    "velocity": "pace", "blocked_unit": "list", "blocked_batch": "list", "blocked_device": "list",
+    "blocked_address": "list",
+}  # fmt: skip
+"""What kind of reason a rule is: enough to know what to answer, and too little to learn the rule by."""
 _SOURCES: Final = frozenset({"gps", "wechat"})
 
 
@@ -64,15 +74,20 @@ class Offer:
     other_brand: bool
 
 
-def offer(look: Look, visit: Visit) -> Offer:
-    """Decide what the landing page offers."""
+def offer(look: Look, visit: Visit, standing: Standing | None = None) -> Offer:
+    """Decide what the landing page offers; whoever has a claim there already needs no second one."""
     other_brand = visit.member is not None and visit.brand_slug != look.brand_slug
     return Offer(
         scan_id=look.scan_id or uuid4(),
-        button=_BUTTONS.get(look.kind, ""),
+        button="claim.record" if standing is not None and standing.kind in _CLAIMED else _BUTTONS.get(look.kind, ""),
         sign_in=look.kind in _REWARDED and (visit.member is None or other_brand),
         other_brand=other_brand,
     )
+
+
+def reason_class(rule: str) -> str:
+    """The class of a rule's reason, as the consumer is told it."""
+    return _CLASSES.get(rule, "other")
 
 
 def scan_request(form: Form, visit: Visit) -> ScanRequest:

@@ -16,7 +16,7 @@ from litestar.datastructures import Cookie
 
 from kernel.clock import now
 from traceability.regions import Regions
-from web import assets, later, livery, texts, visits
+from web import assets, claims, later, livery, texts, visits
 from web.assets import Assets
 from web.livery import Livery
 from web.ports import Ports
@@ -205,6 +205,7 @@ def environment() -> Environment:
     )
     templates.filters["grouped"] = grouped
     templates.filters["count"] = "{:,}".format
+    templates.globals["reason_class"] = claims.reason_class
     templates.globals["day"] = texts.day
     templates.globals["minute"] = texts.minute
     return templates

@@ -72,7 +72,7 @@ async def find(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
 async def landing(desk: GivenDesk, visit: GivenVisit, code: FromPath[str]) -> Response[bytes]:
     """The page behind a printed code, short form."""
     look = await desk.ports.look(code, device=visit.device, language=visit.language, address=visit.address)
-    return _landing_page(desk, visit, look, code)
+    return await _landing_page(desk, visit, look, code)
 
 
 @route("/F/{packed:str}", http_method=READ)
@@ -82,7 +82,7 @@ async def older_address(desk: GivenDesk, visit: GivenVisit, packed: FromPath[str
     if text is None:
         raise NotFoundException("There is no such page.")
     look = await desk.ports.look(text, device=visit.device, language=visit.language, address=visit.address)
-    return _landing_page(desk, visit, look, text)
+    return await _landing_page(desk, visit, look, text)
 
 
 async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, str]) -> Response[bytes] | None:
@@ -97,12 +97,15 @@ async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, s
     if look.kind == "malformed":
         return None
     status = 404 if look.kind == "forged" else 200
-    return _landing_page(desk, visit, look, path.rpartition("/")[2], status=status, headers=headers)
+    return await _landing_page(desk, visit, look, path.rpartition("/")[2], status=status, headers=headers)
 
 
-def _landing_page(
+async def _landing_page(
     desk: Desk, visit: Visit, look: Look, typed: str, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[bytes]:
+    standing = None
+    if visit.member is not None and look.brand_slug == visit.brand_slug and look.kind != "voided":
+        standing = await desk.ports.standing(visit.member, look.code)
     return desk.page(
         visit,
         "landing.html",
@@ -111,7 +114,9 @@ def _landing_page(
         brand=look.brand_slug,
         look=look,
         tone=claims.TONES[look.kind],
-        offer=claims.offer(look, visit),
+        offer=claims.offer(look, visit, standing),
+        standing=standing,
+        tapped=look.code,
         typed=typed[:TYPED_CHARS_MAX],
         error="",
     )
@@ -142,9 +147,13 @@ async def scan(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
         cookies = [desk.keep_later(visit, request.code)]
     else:
         cookies = desk.claimed(visit, request.code) if reply.outcome in claims.SETTLED else []
+    standing = None
+    if visit.member is not None and reply.outcome in claims.UNSETTLED:
+        standing = await desk.ports.standing(visit.member, request.code)
     return desk.page(
         visit,
         "result.html",
+        standing=standing,
         cookies=cookies,
         remembered=remembered,
         brand=form.get("brand", ""),
@@ -192,7 +201,22 @@ async def sign_out(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Respo
     return desk.redirect(visit, "/", cookies=[desk.forget_session(), desk.cookie(visits.BRAND, "", days=0)])
 
 
-@route(["/code", "/scan", "/sign-in", "/sign-in/code", "/sign-out"], http_method=READ)
+@post("/appeal", status_code=200)
+async def appeal(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[bytes]:
+    """Ask a person to look at what a rule held or refused, and go back to where that stands."""
+    if visit.member is None:
+        raise NotAuthenticated("Sign in first: the answer is for the person who claimed.")
+    given = form.get("claim", "")
+    if given:
+        number = int(given) if given.isascii() and given.isdigit() and len(given) <= 18 else 0
+        await desk.ports.appeal(visit.member, claim_id=number)
+        return desk.redirect(visit, "/me")
+    code = _field(form, "code")
+    await desk.ports.appeal(visit.member, code=code)
+    return desk.redirect(visit, older.path_of(code))
+
+
+@route(["/appeal", "/code", "/scan", "/sign-in", "/sign-in/code", "/sign-out"], http_method=READ)
 async def start_over(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
     """An address that only takes forms, opened from the address bar."""
     return desk.redirect(visit, "/")
@@ -267,6 +291,7 @@ def routes(
         send_code,
         sign_in,
         sign_out,
+        appeal,
         start_over,
         me,
         draw,

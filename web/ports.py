@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from campaigns.appeals import Standing, Waiting
 from insights.figures import Figures
 from members.wechat_door import Return
 from traceability.brands import Shown
@@ -38,6 +39,8 @@ class Me:
     prizes: list[PrizeHeld] = field(default_factory=list)
     recent: list[tuple[datetime, str, int]] = field(default_factory=list)
     """Latest ledger movements: when, product or kind in words, points."""
+    waiting: list[Waiting] = field(default_factory=list)
+    """Claims that wait, and appeals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,14 @@ class Ports(Protocol):
 
     async def me(self, member: tuple[int, int], language: str) -> Me:
         """What a member sees of themselves."""
+        ...
+
+    async def standing(self, member: tuple[int, int], code: str) -> Standing | None:
+        """Where a member stands with the reward behind a code; None where it is none of their brand's."""
+        ...
+
+    async def appeal(self, member: tuple[int, int], *, code: str = "", claim_id: int | None = None) -> None:
+        """Ask a person to look at what a rule held or refused, by the code or by the claim."""
         ...
 
     async def draw(self, name: str, language: str) -> DrawShown:

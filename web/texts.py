@@ -171,6 +171,40 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "result.draw": ("此抽奖的规则与核对方法", "This draw's rules and how to check it"),
     "result.me": ("查看我的积分与奖品", "My points and prizes"),
     "result.back": ("返回此码", "Back to the code"),
+    "outcome.kept": ("奖励已为您保留", "Your reward is kept"),
+    # Where a member stands with a reward, and appeals
+    "standing.title": ("您的奖励", "Your reward"),
+    "standing.kept": (
+        "此码尚未激活。您的奖励已保留，激活后自动发放，无需再扫。",
+        "This code is not activated yet. Your reward is kept and paid on activation; there is no need to scan again.",
+    ),
+    "standing.held": ("您的领取正在等待人工核实。", "Your claim waits for a person to look at it."),
+    "standing.refused": ("您的领取未通过规则审核。", "A rule did not accept your claim."),
+    "reason.place": (
+        "原因：此码在相距很远的两地先后出现，可能被人复制。",
+        "The reason: this code turned up at two places far apart, so it may have been copied.",
+    ),
+    "reason.key": (
+        "原因：制作此码的密钥已外泄，仅凭码无法确认。",
+        "The reason: the key that made this code has leaked, so the code alone proves little.",
+    ),
+    "reason.account": ("原因：您的会员账户已被暂停领取。", "The reason: your account may not claim at present."),
+    "reason.page": ("原因：这次领取不是从扫码页面发出的。", "The reason: the claim did not come from the code's page."),
+    "reason.pace": ("原因：短时间内领取过多。", "The reason: too many claims in a short time."),
+    "reason.list": (
+        "原因：此码或设备在核查名单上。",
+        "The reason: this code or device is on a list to be looked into.",
+    ),
+    "reason.other": ("原因：触发了一条风险规则。", "The reason: one of our risk rules."),
+    "appeal.go": ("请人工复核", "Ask a person to look"),
+    "appeal.note": (
+        "点一下即提交，不需要填写任何内容；请保留包装和购物凭证。",
+        "One tap is enough; there is nothing to fill in. Keep the pack and the receipt.",
+    ),
+    "appeal.open": ("已请人工复核，最迟 {day} 答复。", "A person will look, and answer by {day} at the latest."),
+    "appeal.granted": ("复核通过，奖励已发放。", "A person looked, and your reward is paid."),
+    "appeal.declined": ("复核未通过。", "A person looked, and did not accept the claim."),
+    "me.waiting": ("等待中的领取与复核", "Claims that wait, and what you asked for"),
     # Me
     "me.title": ("我的{brand}会员", "My {brand} account"),
     "me.balance": ("积分余额", "Points balance"),

@@ -21,7 +21,8 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy import text
 
-from campaigns import draws
+from campaigns import appeals, draws
+from campaigns.appeals import Standing
 from campaigns.awards import Award
 from insights import figures
 from insights.live import Live
@@ -34,7 +35,7 @@ from members import wechat
 from members.tokens import Tokens
 from members.wechat_apps import LiveApps
 from members.wechat_door import Door, Return
-from scanapi import api, line_api, problems, settle, wechat_api
+from scanapi import api, appealing, line_api, problems, settle, wechat_api
 from scanapi.api import Deps
 from scanapi.limits import Limits
 from scanapi.sentences import Language
@@ -117,6 +118,20 @@ class _Decider:
         return await settle.decide(tx, self._vault, claim_id, post=post, reason=reason, actor=actor)
 
 
+class _Answerer:
+    """Answers appeals for the console (`web.console.desk.DecideAppeal`)."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def __call__(
+        self, tx: Tx, appeal_id: int, *, grant: bool, said: str, actor: str, brand_id: int
+    ) -> Award | None:
+        return await appealing.decide(
+            tx, self._vault, appeal_id, grant=grant, said=said, actor=actor, brand_id=brand_id
+        )
+
+
 class Pages:
     """The use cases behind the pages (`web.ports.Ports`)."""
 
@@ -188,6 +203,7 @@ class Pages:
             if brand is None:
                 raise NotAuthenticated("Sign in again.")
             has = await draws.holdings(tx, member_id=member[0])
+            waiting = await appeals.waiting(tx, member_id=member[0])
             recent = await tx.execute(
                 text("""
                     SELECT j.at, j.kind, p.name, p.name_en, e.amount FROM entry e
@@ -206,7 +222,21 @@ class Pages:
             pending=has.pending,
             prizes=[PrizeHeld(p.draw, p.entry, p.name_zh if chinese else p.name_en, p.at) for p in has.prizes],
             recent=[(row.at, (row.name if chinese else row.name_en) or row.kind, row.amount) for row in rows],
+            waiting=waiting,
         )
+
+    async def standing(self, member: tuple[int, int], code: str) -> Standing | None:
+        """Where a member stands with a code's reward."""
+        async with self._deps.db.transaction() as tx:
+            return await appealing.standing(tx, self._deps.scans, member=member, code=code)
+
+    async def appeal(self, member: tuple[int, int], *, code: str = "", claim_id: int | None = None) -> None:
+        """Ask a person to look."""
+        async with self._deps.db.transaction() as tx:
+            if claim_id is None:
+                await appealing.appeal_by_code(tx, self._deps.scans, member=member, code=code)
+            else:
+                await appealing.appeal_by_claim(tx, member=member, claim_id=claim_id)
 
     async def draw(self, name: str, language: str) -> DrawShown:
         """A draw as published."""
@@ -388,6 +418,7 @@ def make_litestar(
                 dev=settings.dev,
                 mail=settings.dev or settings.smtp_url is not None,
                 decide_claim=_Decider(opened.vault),
+                decide_appeal=_Answerer(opened.vault),
             )
             wiring.desk = open_desk(means, secure_cookies=secure, regions=regions)
             watched.watch(opened.db, scans, exchange)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import httpx
 
+from campaigns.appeals import Standing, Waiting
 from insights.figures import DealerFigure, Figures
 from kernel.errors import InvalidInput, NotAuthenticated, NotFound, TooMany
 from traceability.brands import Shown
@@ -71,6 +72,9 @@ class FakePorts:
     brands: dict[str, Shown] = field(default_factory=dict)
     resolved: dict[str, Resolved] = field(default_factory=dict)
     picture: Picture | None = None
+    standings: dict[str, Standing] = field(default_factory=dict)
+    waiting: list[Waiting] = field(default_factory=list)
+    appeals: list[object] = field(default_factory=list)
     empty: bool = False
     failure: Exception | None = None
 
@@ -174,7 +178,17 @@ class FakePorts:
                 (datetime(2026, 5, 3, 4, tzinfo=UTC), PRODUCT[language], 20),
                 (datetime(2026, 5, 1, 17, 30, tzinfo=UTC), "积分兑换" if language == "zh" else "Burn", -300),
             ],
+            waiting=self.waiting,
         )
+
+    async def standing(self, member: tuple[int, int], code: str) -> Standing | None:
+        assert member == (41, 7)
+        return self.standings.get(code)
+
+    async def appeal(self, member: tuple[int, int], *, code: str = "", claim_id: int | None = None) -> None:
+        assert member == (41, 7)
+        self._fail()
+        self.appeals.append(code or claim_id)
 
     async def draw(self, name: str, language: str) -> DrawShown:
         if name not in {"spring", "winter"}:

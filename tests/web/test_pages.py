@@ -33,7 +33,7 @@ from traceability.regions import Regions
 from web import pages
 
 PAGES = ["/", f"/Q/{FIRST}", "/me", "/draws/spring", "/draws/winter", "/story", "/nothing-here"]
-POSTS = ["/code", "/scan", "/sign-in/code", "/sign-in", "/sign-out", "/sign-in/wechat"]
+POSTS = ["/appeal", "/code", "/scan", "/sign-in/code", "/sign-in", "/sign-out", "/sign-in/wechat"]
 FORM = re.compile(r'<form[^>]*action="([^"]*)"[^>]*>(.*?)</form>', re.DOTALL)
 FIELD = re.compile(r'<input[^>]*name="([^"]*)"[^>]*>')
 VALUE = re.compile(r'value="([^"]*)"')

@@ -19,6 +19,7 @@ from traceability import catalogue
 from traceability.catalogue import Brand
 from web.console import (
     account,
+    appeals,
     batches,
     blocks,
     brand,
@@ -61,6 +62,7 @@ log = structlog.get_logger(__name__)
 
 MODULES = (
     account,
+    appeals,
     batches,
     blocks,
     brand,

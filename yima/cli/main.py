@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "trail": "trail.trail",
     "blocks": "blocks.blocks",
     "claims": "claims.claims",
+    "appeals": "appeals.appeals",
     "draw": "draws.draw",
     "ledger": "ledger.ledger",
     "rollups": "rollups.rollups",

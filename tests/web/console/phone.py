@@ -48,6 +48,11 @@ def session_of(console: Console, member: int) -> str:
     return Tokens(world.opened.vault).issue(world.member_ids[member], world.brand.id)
 
 
+def place(lat: float, lng: float) -> dict[str, object]:
+    """A precise place, as a scan tells it."""
+    return {"lat": lat, "lng": lng, "datum": "wgs84", "accuracy_m": 20, "source": "gps"}
+
+
 def path_of(line: str) -> str:
     """The path of a printed address."""
     return urlsplit(line).path

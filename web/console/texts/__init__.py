@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from web.console.texts import (
     account,
+    appeals,
     batches,
     blocks,
     brand,
@@ -35,8 +36,9 @@ from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, batches, blocks, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys, line, members,
-    ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail, wechat,
+    account, appeals, batches, blocks, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys, line,
+    members, ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail,
+    wechat,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}

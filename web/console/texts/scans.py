@@ -287,6 +287,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scans.reason.page_token": ("页面令牌重用", "Page token used twice"),
     "scans.reason.proof_of_work": ("未完成计算验证", "No proof of work"),
     "scans.reason.leaked_key": ("密钥外泄", "Leaked key"),
+    "scans.reason.granted": ("申诉通过", "Granted on appeal"),
     "scans.reason.paired": ("该单件已按另一个码发放", "The unit was paid on its other code"),
     "scans.reason.leaked": ("密钥外泄，已停用", "Leaked key, stopped"),
     "scans.reason.void": ("已作废", "Void"),
