@@ -19,6 +19,9 @@ from members import ledger
 PHONE_CHARS_MAX = 32
 REASON_CHARS_MAX = 200
 CONSENT_VERSION = "2026-11"
+ADULT = "adult"
+ADULT_VERSION = "2026-11"
+"""Of the words by which somebody says to be 18 or older (`age.confirm` of the pages)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Member:
     public_id: str
     state: str
     created_at: datetime
+    adult: bool = False
+    """Whether the person said to be 18 or older."""
 
 
 def parse_phone(phone: str) -> str:
@@ -105,11 +110,38 @@ async def facts(tx: Tx, member_ids: Sequence[int]) -> dict[int, Member]:
     """Members by id, in one statement."""
     rows = await tx.execute(
         text("""
-            SELECT id, brand_id, public_id, state, created_at FROM member
+            SELECT id, brand_id, public_id, state, created_at, adult_at IS NOT NULL FROM member
             WHERE id = ANY(CAST(:ids AS bigint[]))"""),
         {"ids": list(member_ids)},
     )
     return {row[0]: Member(*row) for row in rows}
+
+
+async def confirm_adult(tx: Tx, *, brand_id: int, member_id: int) -> None:
+    """Keep that a member said to be 18 or older, with the version of the words and the moment. Again: changes nothing.
+
+    Raises:
+        NotFound: the brand has no such member.
+    """
+    row = await tx.execute(
+        text(
+            "SELECT adult_at FROM member WHERE id = :id AND brand_id = :brand AND state <> 'erased' FOR NO KEY UPDATE"
+        ),
+        {"id": member_id, "brand": brand_id},
+    )
+    found = row.one_or_none()
+    if found is None:
+        raise NotFound("The brand has no such member.")
+    if found.adult_at is not None:
+        return
+    at = now()
+    await tx.execute(text("UPDATE member SET adult_at = :at WHERE id = :id"), {"at": at, "id": member_id})
+    await tx.execute(
+        text("""
+            INSERT INTO consent (brand_id, member_id, purpose, text_version, given_at)
+            VALUES (:brand, :member, :purpose, :version, :at)"""),
+        {"brand": brand_id, "member": member_id, "purpose": ADULT, "version": ADULT_VERSION, "at": at},
+    )
 
 
 async def block(tx: Tx, *, brand_id: int, public_id: str, reason: str, actor: str) -> Member:

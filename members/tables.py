@@ -30,6 +30,8 @@ member = Table(
     Column("public_id", String(20), nullable=False, unique=True),
     Column("state", String(10), nullable=False, server_default="active"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # when the person said to be 18 or older; the consent of that moment says in which words
+    Column("adult_at", DateTime(timezone=True)),
     CheckConstraint("state IN ('active', 'blocked', 'erased')", name="state"),
     Index("ix_member_brand_id", "brand_id"),
     Index("ix_member_brand_id_created_at", "brand_id", "created_at", "id"),

@@ -233,6 +233,15 @@ class MemberController(Controller):
             prizes=[PrizeOut(p.draw, p.entry, p.prize_id, p.state, p.at) for p in holdings.prizes],
         )
 
+    @post("/adult", status_code=204, summary="Say that one is 18 or older")
+    async def adult(self, request: Request[Any, Any, Any], deps: Given) -> None:
+        """Kept with the version of the words and the moment; rewards of alcohol need it. Again: changes nothing."""
+        bearer = bearer_of(request, deps.tokens)
+        if bearer is None:
+            raise NotAuthenticated("This needs an Authorization header: Bearer TOKEN.")
+        async with deps.db.transaction() as tx:
+            await people.confirm_adult(tx, brand_id=bearer.brand_id, member_id=bearer.member_id)
+
 
 class DrawController(Controller):
     """Draws, open to anyone: what was published, and the proof after the close."""

@@ -71,6 +71,14 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
             "again: your reward will be kept."
         ),
     ),
+    "inactive.unrewarded": (
+        "此码由{brand}签发，但尚未激活。如果是刚购买的商品，请稍后再扫，或联系{brand}。",
+        "{brand} issued this code, but it is not activated yet. If you have just bought it, scan later or ask {brand}.",
+    ),
+    "inactive.age": (
+        "此码由{brand}签发，但尚未激活。请先确认您已满 18 周岁，奖励才能为您保留。",
+        "{brand} issued this code, but it is not activated yet. Confirm that you are 18 or older to keep the reward.",
+    ),
     "repeat": (
         "您已领取过此码的奖励{first}。",
         "You have taken this code's reward already{first}.",
@@ -162,6 +170,14 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "此码由{brand}签发{seen}。目前没有可领取的奖励。",
         "{brand} issued this code{seen}. There is nothing to earn with it at present.",
     ),
+    "authentic.unrewarded": (
+        "此码由{brand}签发{seen}。按照法律规定，此类商品不参加奖励活动。",
+        "{brand} issued this code{seen}. By law, products of this kind take part in no rewards.",
+    ),
+    "authentic.age": (
+        "此码由{brand}签发{seen}。请先确认您已满 18 周岁，再领取奖励；您的奖励没有被领取。",
+        "{brand} issued this code{seen}. Confirm that you are 18 or older before you claim; nothing is claimed yet.",
+    ),
     "authentic.outer": (
         "此码由{brand}签发{seen}。领取奖励请扫描盖内或刮层下的码。",
         "{brand} issued this code{seen}. For the reward, scan the code under the cap or the scratch layer.",
@@ -171,6 +187,12 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "{brand} issued this code{seen}. You are signed in as another brand's member, so there is no reward.",
     ),
 }
+
+UNREWARDED: Final = {
+    "inactive": "inactive.unrewarded", "authentic": "authentic.unrewarded", "authentic.outer": "authentic.unrewarded",
+    "look.claimed": "look",
+}  # fmt: skip
+"""What is said in place of a sentence that speaks of a reward, of a product that has none."""
 
 _FIRST_SEEN: Final = ("，这是它第一次被扫描", ", and this is its first scan")
 _NEVER_SEEN: Final = ("，此前没有人扫描过", ", and nobody has scanned it before")

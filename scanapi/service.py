@@ -267,7 +267,7 @@ class ScanService:
         kind, key = _kind(issued, issued.mate_side or verified.side, scan_count, claimed=claimed, first_at=first_at)
         return Look(
             kind=kind,
-            message=sentences.tell(key, language, **values),
+            message=sentences.tell(key if shown.pays else sentences.UNREWARDED.get(key, key), language, **values),
             code=verified.symbols,
             listed=listed is not None,
             brand_slug=shown.brand_slug,
@@ -278,6 +278,8 @@ class ScanService:
             first_when="" if first_at is None else sentences.when(first_at, province, language),
             scan_id=scan_id,
             page_token=self._pages.make(verified.symbols, device_id, scan_id),
+            pays=shown.pays,
+            adults_only=shown.adults_only,
         )
 
     async def find(self, tx: Tx, code: str) -> tuple[Issued, int] | None:

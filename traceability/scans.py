@@ -112,6 +112,8 @@ class Look:
         first_when: day and province of the first scan in words, or empty.
         scan_id: for the scan of this page, however often it is sent; None where there is nothing to scan.
         page_token: to be sent with that scan, and no other; good for five minutes.
+        pays: whether units of the product have a reward at all, by the class that law puts it in.
+        adults_only: whether a claim asks for age first.
         listed: whether somebody else made the code; `code` is then its text as it was read.
     """
 
@@ -127,3 +129,5 @@ class Look:
     scan_id: UUID | None = None
     page_token: str = ""
     listed: bool = False
+    pays: bool = True
+    adults_only: bool = False

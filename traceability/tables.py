@@ -80,7 +80,10 @@ product = Table(
     Column("name_en", String(80), nullable=False),
     Column("units_per_case", Integer, nullable=False, server_default="24"),
     Column("version", Integer, nullable=False, server_default="1"),
+    Column("legal_class", String(20), nullable=False, server_default="none"),
+    Column("rewards", String(8), nullable=False, server_default="default"),
     CheckConstraint("gtin ~ '^[0-9]{14}$'", name="gtin"),
+    CheckConstraint("rewards IN ('default', 'on', 'off')", name="rewards"),
     Index("ix_product_brand_id", "brand_id"),
 )
 

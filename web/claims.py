@@ -66,22 +66,28 @@ class Offer:
         button: key of the scan button's text; empty where the code cannot be scanned.
         sign_in: whether signing in comes first.
         other_brand: whether the visitor is signed in, but with another brand.
+        ask_age: whether they say first that they are 18 or older.
     """
 
     scan_id: UUID
     button: str
     sign_in: bool
     other_brand: bool
+    ask_age: bool = False
 
 
-def offer(look: Look, visit: Visit, standing: Standing | None = None) -> Offer:
+def offer(look: Look, visit: Visit, standing: Standing | None = None, *, adult: bool = False) -> Offer:
     """Decide what the landing page offers; whoever has a claim there already needs no second one."""
     other_brand = visit.member is not None and visit.brand_slug != look.brand_slug
+    rewarded = look.kind in _REWARDED and look.pays and (standing is None or standing.kind not in _CLAIMED)
+    stranger = visit.member is None or other_brand
+    button = _BUTTONS.get(look.kind, "")
     return Offer(
         scan_id=look.scan_id or uuid4(),
-        button="claim.record" if standing is not None and standing.kind in _CLAIMED else _BUTTONS.get(look.kind, ""),
-        sign_in=look.kind in _REWARDED and (visit.member is None or other_brand),
+        button=button if rewarded or not button else "claim.record",
+        sign_in=rewarded and stranger,
         other_brand=other_brand,
+        ask_age=rewarded and not stranger and look.adults_only and not adult,
     )
 
 

@@ -103,9 +103,10 @@ async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, s
 async def _landing_page(
     desk: Desk, visit: Visit, look: Look, typed: str, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[bytes]:
-    standing = None
+    standing, adult = None, False
     if visit.member is not None and look.brand_slug == visit.brand_slug and look.kind != "voided":
         standing = await desk.ports.standing(visit.member, look.code)
+        adult = look.adults_only and await desk.ports.is_adult(visit.member)
     return desk.page(
         visit,
         "landing.html",
@@ -114,9 +115,8 @@ async def _landing_page(
         brand=look.brand_slug,
         look=look,
         tone=claims.TONES[look.kind],
-        offer=claims.offer(look, visit, standing),
+        offer=claims.offer(look, visit, standing, adult=adult),
         standing=standing,
-        tapped=look.code,
         typed=typed[:TYPED_CHARS_MAX],
         error="",
     )
@@ -140,6 +140,8 @@ async def product(desk: GivenDesk, visit: GivenVisit, gtin: FromPath[str]) -> Re
 async def scan(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[bytes]:
     """Scan; sent again with the same scan id, the form gets the same answer."""
     request = claims.scan_request(form, visit)
+    if visit.member is not None and form.get("adult") == "1":
+        await desk.ports.confirm_adult(visit.member)
     reply = await desk.ports.scan(request)
     back = older.path_of(request.code)
     remembered = visit.member is None and bool(form.get("later")) and reply.outcome in claims.CLAIMABLE

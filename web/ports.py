@@ -114,6 +114,14 @@ class Ports(Protocol):
         """Ask a person to look at what a rule held or refused, by the code or by the claim."""
         ...
 
+    async def is_adult(self, member: tuple[int, int]) -> bool:
+        """Whether a member has said to be 18 or older."""
+        ...
+
+    async def confirm_adult(self, member: tuple[int, int]) -> None:
+        """Keep that a member says so."""
+        ...
+
     async def draw(self, name: str, language: str) -> DrawShown:
         """A draw as published."""
         ...

@@ -93,6 +93,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "这次扫码已记录，奖励尚未领取。现在登录即可领取，24 小时内也可从首页或“我的”回来。",
         "Your scan is recorded and the reward not taken yet. Sign in now, or within 24 hours from “My account”.",
     ),
+    "age.confirm": ("我已满 18 周岁", "I am 18 or older"),
+    "age.why": (
+        "法律不允许向未成年人提供酒类商品的奖励。我们只记录您的确认和时间，不问生日。",
+        "The law keeps rewards for alcohol from minors. We keep your word and its time, and ask for no date of birth.",
+    ),
     "location.share": ("同时告诉品牌我的位置（可选）", "Also tell the brand where I am (optional)"),
     "location.why": (
         "位置帮助品牌了解商品流向哪里。不提供不影响您的任何权益。",

@@ -31,7 +31,7 @@ from kernel.crypto import Vault
 from kernel.db import Database, Tx
 from kernel.errors import NotAuthenticated, YimaError
 from kernel.rate_exchange import Exchange, PostgresStore, RedisStore
-from members import wechat
+from members import people, wechat
 from members.tokens import Tokens
 from members.wechat_apps import LiveApps
 from members.wechat_door import Door, Return
@@ -237,6 +237,17 @@ class Pages:
                 await appealing.appeal_by_code(tx, self._deps.scans, member=member, code=code)
             else:
                 await appealing.appeal_by_claim(tx, member=member, claim_id=claim_id)
+
+    async def is_adult(self, member: tuple[int, int]) -> bool:
+        """Whether a member has said to be 18 or older."""
+        async with self._deps.db.transaction() as tx:
+            found = (await people.facts(tx, [member[0]])).get(member[0])
+        return found is not None and found.adult
+
+    async def confirm_adult(self, member: tuple[int, int]) -> None:
+        """Keep that a member says so."""
+        async with self._deps.db.transaction() as tx:
+            await people.confirm_adult(tx, brand_id=member[1], member_id=member[0])
 
     async def draw(self, name: str, language: str) -> DrawShown:
         """A draw as published."""

@@ -75,6 +75,9 @@ class FakePorts:
     standings: dict[str, Standing] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
     appeals: list[object] = field(default_factory=list)
+    adults: list[tuple[int, int]] = field(default_factory=list)
+    shown: dict[str, bool] = field(default_factory=dict)
+    """What further looks tell: `pays`, `adults_only`."""
     empty: bool = False
     failure: Exception | None = None
 
@@ -105,6 +108,7 @@ class FakePorts:
             scan_count=2 if seen else 0,
             first_when=("2026年5月3日，广东省" if language == "zh" else "on 3 May 2026 in Guangdong") if seen else "",
             page_token=f"token-of-{device}",
+            **self.shown,
         )
 
     async def resolve(self, gtin: str) -> Resolved | None:
@@ -189,6 +193,12 @@ class FakePorts:
         assert member == (41, 7)
         self._fail()
         self.appeals.append(code or claim_id)
+
+    async def is_adult(self, member: tuple[int, int]) -> bool:
+        return member in self.adults
+
+    async def confirm_adult(self, member: tuple[int, int]) -> None:
+        self.adults.append(member)
 
     async def draw(self, name: str, language: str) -> DrawShown:
         if name not in {"spring", "winter"}:
