@@ -49,6 +49,8 @@ BITS_MIN: Final = {4: 16, 6: 32}
 
 _LINE: Final = re.compile(r"([0-9A-Za-z]{1,20})[:/]([1-9][0-9]{0,9})", re.ASCII)
 
+_DEVICE: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
+
 block = Table(
     "block",
     metadata,
@@ -107,7 +109,8 @@ async def add(
         vault: opens code keys, where a unit is named by its code.
         brand_id: whose list.
         kind: `unit`, `batch`, `member`, `device` or `network`.
-        what: a code or BATCH:LINE, a batch's name, a member's id, the id of a scan by the device, or a CIDR.
+        what: a code or BATCH:LINE, a batch's name, a member's id, the id of a scan by the device (or its
+            blind index in 32 hexadecimal digits), or a CIDR.
         why: the class of reason that the consumer is told.
         reason: the brand's own words.
         days: how long, from now on.
@@ -277,6 +280,8 @@ async def _resolve_unit(tx: Tx, vault: Vault, brand_id: int, what: str) -> tuple
 
 
 async def _resolve_device(tx: Tx, brand_id: int, what: str) -> tuple[str, str]:
+    if _DEVICE.fullmatch(what):  # as an alarm names it
+        return what.lower(), what.lower()[:6]
     try:
         scan_id = UUID(what)
     except ValueError as error:

@@ -185,6 +185,13 @@ class Limits:
         self.note("scan", address, device, member)
         return "member" if "member" in over else next(iter(over), None)
 
+    def network(self, address: str | None) -> str | None:
+        """The network of an address as an alarm names it (/24, /64); None where it is exempt or no address."""
+        return next(
+            (name for scope, name in networks_of(address, self._exempt) or () if scope == "network" and name != "none"),
+            None,
+        )
+
     def _entries(
         self, kind: Kind, address: str | None, device: bytes | None, member: int | None
     ) -> list[tuple[Scope, Table, bytes]]:

@@ -25,7 +25,7 @@ from kernel.crypto import BlindIndex, Vault
 from kernel.db import Database, Tx
 from kernel.errors import InvalidInput, YimaError
 from scanapi import flow, sentences
-from scanapi.counters import Counters
+from scanapi.counters import Counters, mask
 from scanapi.gate import Gate
 from scanapi.group import Answer, Scan
 from scanapi.limits import Limits
@@ -129,9 +129,12 @@ class ScanService:
             outcome = outcome_of(answer)
             self.outcomes[outcome] += 1
             if listed is not None and outcome == Outcome.FORGED:
-                self.counters.refuse("forged", None if parsed is None else parsed.key_id, request.code, device)
+                key_id = None if parsed is None else parsed.key_id
+                self.counters.refuse("forged", key_id, request.code, device, self.limits.network(request.address))
             else:
                 found()
+                if outcome == Outcome.FORGED:
+                    self._note_unissued(request.code, code, device, request.address)
         return answer
 
     def _recognise(self, text_: str) -> tuple[ParsedCode | None, VerifiedCode | None, Listed | None]:
@@ -181,9 +184,24 @@ class ScanService:
         if parsed is None:
             self.counters.refuse("malformed", None, request.code, device)
             return self._unverified(request, Outcome.MALFORMED)
-        self.counters.refuse("forged", parsed.key_id, request.code, device)
+        self.counters.refuse("forged", parsed.key_id, request.code, device, self.limits.network(request.address))
         self.limits.charge("wrong", request.address, device, _member(request))
         return self._unverified(request, Outcome.FORGED)
+
+    def _note(
+        self, text_: str, key_id: int | None, device: bytes | None, address: str | None, *, unissued: bool = False
+    ) -> None:
+        """Have a code watched that was never issued."""
+        network = self.limits.network(address)
+        self.counters.watch.note(mask(text_), key_id=key_id, device=device, network=network, unissued=unissued)
+
+    def _note_unissued(self, text_: str, code: VerifiedCode, device: bytes | None, address: str | None) -> None:
+        """A key of ours signed a code that was never issued, so that its secret has leaked.
+
+        Under a product's number the code may be a good one, and the address made up.
+        """
+        unissued = code.url_gtin is None
+        self._note(text_, code.position >> scheme.SERIAL_BITS, device, address, unissued=unissued)
 
     def _unverified(self, request: ScanRequest, outcome: Outcome) -> bytes:
         self.outcomes[str(outcome)] += 1
@@ -233,6 +251,7 @@ class ScanService:
             return Look("malformed", sentences.tell("malformed", language))
         forged = Look("forged", sentences.tell("forged", language), code="" if parsed is None else parsed.symbols)
         if listed is None and verified is None:
+            self._note(code, None if parsed is None else parsed.key_id, device, address)
             self.limits.charge("wrong", address, device)
             return forged
         async with self._lookup(listed, address, device) as found, self._db.transaction() as tx:
@@ -244,6 +263,7 @@ class ScanService:
             positions = [verified.position]
             issued = (await look_up(tx, positions, listed=() if listed is None else positions)).get(positions[0])
             if issued is None or issued.gtin is None or verified.url_gtin not in (None, issued.gtin):
+                self._note_unissued(code, verified, device, address)
                 return forged
             unit_id = issued.home(verified.unit_id)
             unit = await units.peek(tx, unit_id)

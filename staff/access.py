@@ -40,7 +40,7 @@ class Permission(StrEnum):
     SEE_DRAWS = "see_draws"
     EDIT_CAMPAIGNS = "edit_campaigns"  # earning rules, draws, held claims
     BLOCK_MEMBERS = "block_members"
-    MANAGE_BLOCKS = "manage_blocks"  # block lists, alarms
+    MANAGE_BLOCKS = "manage_blocks"  # block lists; note that an alarm was seen
     EXPORT = "export"  # files that leave the console
     EDIT_BRAND = "edit_brand"  # look, texts, hosts, lines that law wants
     MANAGE_SIGN_IN = "manage_sign_in"  # the brand's apps at WeChat, with their secrets

@@ -19,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from sqlalchemy import text
 
+from antifraud import alarms
 from kernel.db import Database, Tx
 from kernel.meter import SECONDS, Histogram
 from kernel.rate_exchange import Exchange
@@ -64,6 +65,7 @@ class Stored:
     archived_age_s: float | None = None
     archive_failures: int = 0
     rollup_lag_s: float | None = None
+    alarms: dict[str, int] = field(default_factory=dict)
 
 
 class Figures:
@@ -161,6 +163,7 @@ async def ask(tx: Tx) -> Stored:
         archived_age_s=None if row.archived_age_s is None else float(row.archived_age_s),
         archive_failures=row.archive_failures,
         rollup_lag_s=await _rollup_lag(tx),
+        alarms=await alarms.unseen(tx),
     )
 
 
@@ -283,6 +286,10 @@ def _stored(stored: Stored) -> Iterator[Metric]:
     tasks = {state: float(count) for state, count in stored.tasks.items()}
     yield _labelled("yima_tasks", "Tasks by state: due, running (leased or waiting), failed", "state", tasks)
     yield _gauge("yima_task_due_age_seconds", "Age of the oldest task that is due", stored.task_age_s)
+    unseen = {whose: float(count) for whose, count in stored.alarms.items()}
+    yield _labelled(
+        "yima_alarms_unseen", "Alarms that nobody has looked at: a brand's, the operator's", "whose", unseen
+    )
     messages = {state: float(count) for state, count in stored.messages.items()}
     yield _labelled("yima_outbox_messages", "Messages by state: due, dead (given up)", "state", messages)
     yield _gauge("yima_outbox_due_age_seconds", "Age of the oldest message that is due", stored.message_age_s)

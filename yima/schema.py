@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import antifraud.alarms
 import antifraud.blocks
 import campaigns.tables
 import codegen.line_tables
@@ -24,7 +25,7 @@ from kernel.db import metadata
 __all__ = ["metadata", "of_our_making"]
 
 _ROOMS = (
-    antifraud.blocks, campaigns.tables, codegen.line_tables, codegen.tables, insights.tables,
+    antifraud.alarms, antifraud.blocks, campaigns.tables, codegen.line_tables, codegen.tables, insights.tables,
     kernel.audit, kernel.crypto, kernel.heartbeats, kernel.outbox, kernel.rate_exchange, kernel.tasks,
     members.tables, staff.tables, traceability.tables,
 )  # fmt: skip

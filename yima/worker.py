@@ -16,6 +16,7 @@ import structlog
 from celery import Celery
 from sqlalchemy import text
 
+from antifraud import alarms
 from campaigns import draws
 from insights import rollups
 from kernel import audit_chain, outbox, tasks
@@ -175,6 +176,7 @@ async def _housekeeping(opened: Runtime) -> None:
         await staff_resets.prune(tx)
         await staff_attempts.prune(tx)
         await journal.prune(tx)
+        await alarms.prune(tx)
         if opened.settings.broker_url is None:
             # the transport over the database never deletes what it has delivered
             await tx.execute(

@@ -21,3 +21,9 @@ def test_a_block_is_added_listed_and_lifted(home: Home) -> None:
     assert home.ask("blocks", "list", "--brand", "bark", "--past") == [gone]
     assert "no block 999" in home.refuse("blocks", "lift", "--brand", "bark", "--block", 999)
     assert home.run("blocks", "list", "--brand", "bark").stdout.strip() == "Nothing is blocked."
+
+
+def test_alarms_are_listed_and_noted_as_seen(home: Home) -> None:
+    assert home.ask("alarms", "list") == []
+    assert home.run("alarms", "list").stdout.strip() == "No alarm waits."
+    assert "no alarm 7" in home.refuse("alarms", "seen", "--alarm", 7)

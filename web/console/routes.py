@@ -19,6 +19,7 @@ from traceability import catalogue
 from traceability.catalogue import Brand
 from web.console import (
     account,
+    alarms,
     appeals,
     batches,
     blocks,
@@ -62,6 +63,7 @@ log = structlog.get_logger(__name__)
 
 MODULES = (
     account,
+    alarms,
     appeals,
     batches,
     blocks,

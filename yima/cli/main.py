@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "ship": "dealers.ship",
     "staff": "staff.staff",
     "trail": "trail.trail",
+    "alarms": "alarms.alarms",
     "blocks": "blocks.blocks",
     "claims": "claims.claims",
     "appeals": "appeals.appeals",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from uuid import uuid4
 
 from playwright.async_api import Browser
@@ -95,10 +96,58 @@ async def test_a_scan_leads_to_blocking_its_device_and_its_unit(console: Console
     assert "/blocks?kind" not in (await analyst.get(console.path(f"/scans/{scan_id}"))).text
 
 
-async def test_the_page_fits_a_phone(console: Console, chromium: Browser, tmp_path_factory: object) -> None:
+async def test_the_page_fits_a_phone(console: Console, chromium: Browser, tmp_path: Path) -> None:
     for width in (320, 1280):
         context = await console.browser(chromium, Role.OWNER, viewport={"width": width, "height": 800}, locale="zh-CN")
         page = await context.new_page()
         await page.goto(console.path("/blocks"))
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        await page.screenshot(path=str(tmp_path_factory.mktemp("seen") / f"blocks-{width}.png"), full_page=True)  # type: ignore[attr-defined]
+        await page.screenshot(path=str(tmp_path / f"blocks-{width}.png"), full_page=True)
+
+
+async def _alarm(console: Console, subject: str) -> int:
+    async with console.opened.db.transaction() as tx:
+        made = await tx.execute(
+            text("""
+                INSERT INTO alarm (brand_id, at, subjects, samples)
+                VALUES (:brand, to_timestamp(600 * (1 + (SELECT count(*) FROM alarm))),
+                    CAST(:subjects AS jsonb), CAST(:samples AS jsonb)) RETURNING id"""),
+            {
+                "brand": console.world.brand.id,
+                "subjects": f'[{{"by": "device", "subject": "{subject}", "count": 61}},'
+                ' {"by": "network", "subject": "198.51.100.0/24", "count": 700},'
+                ' {"by": "unissued", "subject": "1", "count": 20}]',
+                "samples": '[{"masked": "20:01<b…", "device": null, "network": "198.51.100.0/24"}]',
+            },
+        )
+        return int(made.scalar_one())
+
+
+async def test_an_alarm_is_shown_leads_to_blocks_and_is_noted_as_seen(
+    console: Console, chromium: Browser, tmp_path: Path
+) -> None:
+    subject = "ab" * 16
+    alarm = await _alarm(console, subject)
+    path = console.path("/alarms")
+    client, analyst = await console.client(Role.OWNER), await console.client(Role.ANALYST)
+    page = (await client.get(path)).text
+    assert "20:01&lt;b…" in page
+    assert f"/blocks?kind=device&amp;what={subject}" in page
+    assert "/blocks?kind=network&amp;what=198.51.100.0/24" in page
+    assert "the key may have leaked" in page.lower() or "may have leaked" in page
+    assert (await client.post(console.path("/blocks"), FORM | {"kind": "device", "what": subject})).status_code == 303
+    shown = (await analyst.get(path)).text
+    assert "at least 700 tries" in shown
+    assert "/blocks?kind" not in shown
+    assert (await analyst.post(f"{path}/{alarm}/seen")).status_code == 403
+    for width in (320, 1280):
+        context = await console.browser(chromium, Role.OWNER, viewport={"width": width, "height": 800}, locale="zh-CN")
+        sheet = await context.new_page()
+        await sheet.goto(path)
+        assert await sheet.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await sheet.screenshot(path=str(tmp_path / f"alarms-{width}.png"), full_page=True)
+    assert (await client.post(f"{path}/{alarm}/seen")).status_code == 303
+    assert "20:01" not in (await client.get(path)).text
+    assert "looked at" in (await client.get(f"{path}?past=1")).text
+    stranger = await console.client(Role.OWNER, brand=console.other)
+    assert (await stranger.post(console.path(f"/alarms/{alarm}/seen", brand="wine"))).status_code == 404

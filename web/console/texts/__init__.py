@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from web.console.texts import (
     account,
+    alarms,
     appeals,
     batches,
     blocks,
@@ -36,8 +37,8 @@ from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, appeals, batches, blocks, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys, line,
-    members, ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail,
+    account, alarms, appeals, batches, blocks, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys,
+    line, members, ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail,
     wechat,
 )  # fmt: skip
 

@@ -82,6 +82,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "trail.action.recipient.add": ("添加收件方", "Recipient added"),
     "trail.action.recipient.retire": ("停用收件方", "Recipient retired"),
     "trail.action.code_key.rotate": ("更换码密钥", "Code key rotated"),
+    "trail.action.alarm": ("警报（全部）", "Alarms (all)"),
+    "trail.action.alarm.seen": ("已查看警报", "Alarm looked at"),
     "trail.action.block": ("拦截名单（全部）", "Block list (all)"),
     "trail.action.block.add": ("添加拦截", "Blocked"),
     "trail.action.block.lift": ("解除拦截", "Block lifted"),
