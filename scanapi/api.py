@@ -160,6 +160,7 @@ class ScanController(Controller):
 
     path = "/api/v1/scans"
     before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
     tags = ("scans",)
 
     @post(
@@ -192,6 +193,7 @@ class SignInController(Controller):
 
     path = "/api/v1/sign-in"
     before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
     tags = ("members",)
 
     @post("/codes", status_code=202, summary="Send a one-time code")

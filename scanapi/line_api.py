@@ -173,6 +173,7 @@ class SessionController(Controller):
     tags = ("line",)
     request_max_body_size = BODY_BYTES_MAX
     before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
 
     @post("/", status_code=201, summary="Open a session on a batch")
     async def start(self, request: Asked, data: JSONBody[SessionIn], deps: Given) -> dict[str, Any]:
@@ -222,6 +223,7 @@ class RunController(Controller):
     tags = ("line",)
     request_max_body_size = BODY_BYTES_MAX
     before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
 
     @post("/", status_code=201, summary="Give rolls or lines to a printer")
     async def start(self, request: Asked, data: JSONBody[RunIn], deps: Given) -> dict[str, Any]:
@@ -302,6 +304,7 @@ class StateController(Controller):
     tags = ("line",)
     request_max_body_size = BODY_BYTES_MAX
     before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
 
     @post("/", status_code=200, summary="Give codes a state")
     async def switch(self, request: Asked, data: JSONBody[StateIn], deps: Given) -> dict[str, Any]:
@@ -327,6 +330,7 @@ class CartonController(Controller):
     tags = ("line",)
     request_max_body_size = BODY_BYTES_MAX
     before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
 
     @post("/", status_code=201, summary="Pack a carton from scanned codes")
     async def pack(self, request: Asked, data: JSONBody[PackIn], deps: Given) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from litestar.params import JSONBody
 from kernel.errors import TooMany
 from members.tokens import LIFE_DAYS
 from members.wechat import WechatBusy
+from scanapi import bodies
 from scanapi.api import Given, SignedIn
 from scanapi.limits import Limits
 
@@ -69,6 +70,8 @@ class WechatController(Controller):
     """Sign-in with WeChat."""
 
     path = "/api/v1/sign-in/wechat"
+    before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
     tags = ("members",)
 
     @post("/", status_code=200, summary="Sign in from a Mini Program", responses=PROBLEMS)

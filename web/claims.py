@@ -132,7 +132,7 @@ def _location(form: Form) -> dict[str, Any] | None:
 
 def _number(name: str, text: str) -> float:
     try:
-        value = float(text)
+        value = float(text if text.isascii() and "_" not in text else "")  # not all that Python takes for a number
     except ValueError as error:
         raise InvalidInput(f"{name} is no number.", field=name) from error
     if not abs(value) < 1e7:

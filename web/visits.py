@@ -13,7 +13,7 @@ from litestar import Request
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 
-from kernel.errors import Forbidden, InvalidInput
+from kernel.errors import Forbidden, InvalidInput, UnsupportedMedia
 from web.assets import accepts_gzip
 from web.ports import Ports
 from web.texts import Language, choose_language
@@ -120,13 +120,25 @@ def cookie(name: str, value: str, *, days: int, secure: bool) -> Cookie:
     return Cookie(key=name, value=value, max_age=days * 86_400, path="/", secure=secure, httponly=True, samesite="lax")
 
 
+def judge_encoding(request: Request[Any, Any, Any]) -> None:
+    """Refuse a compressed body: no browser sends one, and a few bytes could become all the memory there is.
+
+    Raises:
+        UnsupportedMedia: it is compressed.
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMedia("Content-Encoding: a form is sent as it is here, not compressed.")
+
+
 async def read_form(request: Request[Any, Any, Any], visit: NamedDependency[Visit]) -> Form:
     """Read the form of a POST. Every POST handler takes its fields from here, so none skips the judgement.
 
     Raises:
         Forbidden: it was sent by another site's page.
         InvalidInput: it is no form, or has too many fields.
+        UnsupportedMedia: it is compressed.
     """
+    judge_encoding(request)
     if request.content_type[0] != _FORM_TYPE:
         raise InvalidInput(f"The body is not of the type {_FORM_TYPE}.")
     try:
