@@ -19,11 +19,10 @@ from kernel.crypto import BlindIndex, Vault
 from kernel.db import Database
 from kernel.errors import NotAuthenticated, NotFound
 from members import people, signin
-from members.tokens import LIFE_DAYS, Bearer, Tokens
+from members.tokens import Bearer, Tokens
 from members.wechat_door import Door
 from scanapi import bodies
 from scanapi.service import ScanService
-from traceability import catalogue
 from traceability.scans import ScanReply, ScanRequest
 
 Wake = Callable[[], None]
@@ -41,6 +40,7 @@ class Deps:
     scans: ScanService
     wake: Wake
     wechat: Door
+    codes_per_brand_a_day_max: int = signin.PER_BRAND_A_DAY_MAX
 
 
 Given = NamedDependency[Deps]
@@ -63,21 +63,6 @@ class ScanIn(msgspec.Struct, forbid_unknown_fields=True):
     code: str
     device_id: str | None = None
     location: LocationIn | None = None
-
-
-class CodeIn(msgspec.Struct, forbid_unknown_fields=True):
-    """Asks for a one-time code."""
-
-    brand: str
-    phone: str
-
-
-class SignInIn(msgspec.Struct, forbid_unknown_fields=True):
-    """Signs in with a one-time code."""
-
-    brand: str
-    phone: str
-    code: str
 
 
 class SignedIn(msgspec.Struct):
@@ -188,28 +173,6 @@ class ScanController(Controller):
         return Response(reply, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})
 
 
-class SignInController(Controller):
-    """Sign-in by phone number and one-time code."""
-
-    path = "/api/v1/sign-in"
-    before_request = staticmethod(bodies.judge)
-    request_class = bodies.JsonRequest
-    tags = ("members",)
-
-    @post("/codes", status_code=202, summary="Send a one-time code")
-    async def request_code(
-        self, request: Request[Any, Any, Any], data: JSONBody[CodeIn], deps: Given
-    ) -> dict[str, int]:
-        """The answer is the same whether or not the number is a member's."""
-        await send_code(deps, data.brand, data.phone, language_of(request))
-        return {"expires_in_s": signin.LIFE_S}
-
-    @post("/", status_code=200, summary="Sign in with a one-time code")
-    async def sign_in(self, data: JSONBody[SignInIn], deps: Given) -> SignedIn:
-        """A first sign-in makes the member."""
-        return SignedIn(await enter(deps, data.brand, data.phone, data.code), LIFE_DAYS)
-
-
 class MemberController(Controller):
     """The member behind the token."""
 
@@ -286,26 +249,4 @@ class DrawController(Controller):
         return Response(msgspec.json.encode(document), media_type=MediaType.JSON, headers=headers)
 
 
-async def send_code(deps: Deps, brand_slug: str, phone: str, language: str) -> None:
-    """Send a one-time code through the outbox."""
-    async with deps.db.transaction() as tx:
-        brand = await catalogue.brand(tx, brand_slug)
-        await signin.request_code(tx, deps.vault, deps.index, brand_id=brand.id, phone=phone, language=language)
-    deps.wake()
-
-
-async def enter(deps: Deps, brand_slug: str, phone: str, code: str) -> str:
-    """Sign in; returns a bearer token.
-
-    Raises:
-        NotAuthenticated: the code is wrong, used or expired.
-    """
-    async with deps.db.transaction() as tx:
-        brand = await catalogue.brand(tx, brand_slug)
-        member_id = await signin.verify_code(tx, deps.vault, deps.index, brand_id=brand.id, phone=phone, code=code)
-    if member_id is None:
-        raise NotAuthenticated("The code is wrong.")
-    return deps.tokens.issue(member_id, brand.id)
-
-
-CONTROLLERS = (ScanController, SignInController, MemberController, DrawController)
+CONTROLLERS = (ScanController, MemberController, DrawController)

@@ -35,7 +35,7 @@ from members import people, wechat
 from members.tokens import Tokens
 from members.wechat_apps import LiveApps
 from members.wechat_door import Door, Return
-from scanapi import api, appealing, line_api, problems, settle, wechat_api
+from scanapi import api, appealing, line_api, phone_door, problems, settle, sign_in_api, wechat_api
 from scanapi.api import Deps
 from scanapi.limits import Limits
 from scanapi.sentences import Language
@@ -165,13 +165,13 @@ class Pages:
         """Scan a code."""
         return msgspec.json.decode(await self._deps.scans.submit(request), type=ScanReply)
 
-    async def request_code(self, brand_slug: str, phone: str, language: str) -> None:
+    async def request_code(self, brand_slug: str, phone: str, language: str, *, address: str | None) -> None:
         """Send a one-time code."""
-        await api.send_code(self._deps, brand_slug, phone, language)
+        await phone_door.send_code(self._deps, brand_slug, phone, language, address=address)
 
-    async def sign_in(self, brand_slug: str, phone: str, code: str) -> str:
+    async def sign_in(self, brand_slug: str, phone: str, code: str, *, address: str | None) -> str:
         """Sign in; returns a token for the cookie."""
-        return await api.enter(self._deps, brand_slug, phone, code)
+        return await phone_door.enter(self._deps, brand_slug, phone, code, address=address)
 
     def wechat(self, brand_slug: str) -> str:
         """The origin that the WeChat button leads to."""
@@ -410,7 +410,9 @@ def make_litestar(
                 opened.db, opened.vault, opened.index, tokens, _wechat(settings), LiveApps(opened.db),
                 partial(wechat_api.charge, scans.limits),
             )  # fmt: skip
-            wiring.deps = Deps(opened.db, opened.vault, opened.index, tokens, scans, waker, door)
+            wiring.deps = Deps(
+                opened.db, opened.vault, opened.index, tokens, scans, waker, door, settings.codes_per_brand_a_day_max
+            )
             wiring.brands = LiveSettings(opened.db)
             live = Live(url)
             # Connections of its own: whoever reads long in the console takes none from the scans.
@@ -464,6 +466,7 @@ def make_litestar(
     return Litestar(
         route_handlers=[
             *api.CONTROLLERS,
+            *sign_in_api.CONTROLLERS,
             *line_api.CONTROLLERS,
             wechat_api.WechatController,
             health,

@@ -18,6 +18,7 @@ from codegen import links
 from kernel.custody import LABEL_CHARS_MAX, TokenSettings
 from kernel.errors import ConfigurationError, YimaError
 from kernel.rates import Rate
+from members import signin
 from scanapi import limits
 from yima import mail
 from yima.environment import Environment, Network
@@ -25,6 +26,7 @@ from yima.environment import Environment, Network
 DEV_KEY_FILE = "secret.key"
 ACCEPT_LOSS = "i-accept-that-a-crash-loses-acknowledged-scans"
 """What `YIMA_UNSAFE_DATABASE` must say for a production database that does not write through to its disk."""
+CODES_A_DAY_MAX = 1_000_000
 _LOOPBACK = "127.0.0.0/8,::1"
 
 
@@ -42,6 +44,7 @@ class Settings:
         bind: host and port that the web server listens on.
         public_url: what is printed in codes.
         limit_exempt: networks free of rate limits.
+        codes_per_brand_a_day_max: one-time codes that a brand sends within 24 hours at most.
         limit_rates: how often what may happen (`scanapi.limits.RATES`, some of them changed).
         ip_data: a file that locates network addresses (ip2region xdb or mmdb), or None.
         sms_url: where one-time codes are posted to in production, or None.
@@ -83,6 +86,7 @@ class Settings:
     mail_from: str | None = None
     key_custody: str = "environment"
     pkcs11: TokenSettings | None = None
+    codes_per_brand_a_day_max: int = signin.PER_BRAND_A_DAY_MAX
     limit_rates: Mapping[tuple[limits.Kind, limits.Scope], Rate] = field(default_factory=lambda: limits.RATES)
     wechat_url: str | None = None
 
@@ -136,6 +140,7 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
     if sms_url and not sms_secret:
         problems.append("YIMA_SMS_SECRET is missing (YIMA_SMS_URL is set)")
     smtp_url, mail_from = _mail(get("YIMA_SMTP_URL"), get("YIMA_MAIL_FROM"), problems)
+    codes_a_day = given.whole("YIMA_CODES_PER_BRAND_A_DAY", signin.PER_BRAND_A_DAY_MAX, low=1, high=CODES_A_DAY_MAX)
     custody = given.choice("YIMA_KEY_CUSTODY", ("environment", "pkcs11"))
     token = _token(given, needed=custody == "pkcs11")
     wechat_url = _wechat_url(get("YIMA_WECHAT_URL"), env, problems)
@@ -172,6 +177,7 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
         mail_from=mail_from,
         key_custody=custody,
         pkcs11=token,
+        codes_per_brand_a_day_max=codes_a_day,
         limit_rates=rates,
         wechat_url=wechat_url,
     )

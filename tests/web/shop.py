@@ -148,14 +148,16 @@ class FakePorts:
             findings=[FindingShown("page_token", "inline-rule-result")],
         )
 
-    async def request_code(self, brand_slug: str, phone: str, language: str) -> None:
+    async def request_code(self, brand_slug: str, phone: str, language: str, *, address: str | None = None) -> None:
+        del address
         if not phone.isdigit():
             raise InvalidInput("This is not a phone number.", field="phone")
         if phone.endswith("9"):
             raise TooMany("A code was sent to this number a moment ago; wait a minute.", retry_after_s=42)
         self.codes_sent.append((brand_slug, phone, language))
 
-    async def sign_in(self, brand_slug: str, phone: str, code: str) -> str:
+    async def sign_in(self, brand_slug: str, phone: str, code: str, *, address: str | None = None) -> str:
+        del address
         if code != ONE_TIME_CODE:
             raise NotAuthenticated("The code is wrong.")
         return f"session.{brand_slug}.{phone}"
