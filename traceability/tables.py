@@ -231,6 +231,20 @@ scan = Table(
     postgresql_partition_by="RANGE (at)",
 )
 
+# Months taken out of the journal: what they held, for whoever proves that nothing is missing.
+scan_archive = Table(
+    "scan_archive",
+    metadata,
+    Column("name", String(12), primary_key=True),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("counted", BigInteger, nullable=False),  # those that count as scans of a unit
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("detached_at", DateTime(timezone=True)),
+    Column("actor", String(80), nullable=False),
+)
+
 scan_replay = Table(
     "scan_replay",
     metadata,

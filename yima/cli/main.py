@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     "draw": "draws.draw",
     "ledger": "ledger.ledger",
     "rollups": "rollups.rollups",
+    "journal": "journal.journal",
     "wechat": "wechat.wechat",
     "bench": "bench.bench",
 }

@@ -85,6 +85,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "scans.total.more": ("超过 {n:,} 条", "More than {n:,} scans"),
     "scans.since.default": ("自 {since} 起", "since {since}"),
     "scans.export.limit": ("导出最多 {n:,} 行，最新的在前。", "An export holds the newest {n:,} rows at most."),
+    "scans.archived": (
+        "{day}之前的扫码记录已归档，不在此列出；统计与积分不受影响。",
+        "Scans before {day} are archived and not listed here; figures and points are not affected.",
+    ),
     "scans.none": ("没有符合条件的扫码", "No scan matches"),
     "scans.none.hint": (
         "放宽时间或减少条件再试；不填时间时只看最近 30 天。",

@@ -58,6 +58,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "trail.action.brand.logo": ("更改品牌标志", "Logo changed"),
     "trail.action.wechat.app.set": ("设置微信登录", "Sign-in with WeChat set"),
     "trail.action.wechat.app.remove": ("移除微信登录", "Sign-in with WeChat removed"),
+    "trail.action.journal.detach": ("归档扫码流水", "Scans of a month archived"),
+    "trail.action.journal.attach": ("取回扫码流水", "Scans of a month brought back"),
     "trail.action.product": ("商品（全部）", "Products (all)"),
     "trail.action.product.create": ("新建商品", "Product made"),
     "trail.action.product.update": ("更改商品", "Product changed"),
