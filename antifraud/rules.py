@@ -13,6 +13,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from antifraud.blocklist import Entry
+
 SPEED_KMH_MAX: Final = 900.0
 """Faster than an airliner from door to door."""
 DISTANCE_KM_MIN: Final = 300.0
@@ -48,8 +50,11 @@ class Facts(msgspec.Struct, frozen=True):
         travelled_m: great-circle distance between the two, or None.
         territory: `inside`, `outside` or `undetermined`; None where the unit was never shipped to a dealer.
         territory_km: distance to the dealer's territory, or None.
-        page: `app` (bearer token), `good`, `missing` or `wrong` page token.
+        page: `app` (bearer token), or how the page token was: `good`, `missing`, `wrong`, `reused`.
         leaked: whether the code's key leaked before the unit's first scan, so that anybody may have made the code.
+        blocked: what of the brand's block list the scan meets, or None.
+        haste: whose rate of scans is spent (`member`, `device`), or None.
+        unproved: whether work was asked for and none was done.
     """
 
     at: datetime
@@ -60,8 +65,11 @@ class Facts(msgspec.Struct, frozen=True):
     travelled_m: float | None
     territory: str | None
     territory_km: float | None
-    page: Literal["app", "good", "missing", "wrong"]
+    page: Literal["app", "good", "missing", "wrong", "reused"]
     leaked: bool = False
+    blocked: Entry | None = None
+    haste: str | None = None
+    unproved: bool = False
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -113,10 +121,14 @@ def early_scan(facts: Facts) -> Finding | None:
 
 
 def page_token(facts: Facts) -> Finding | None:
-    """A scan that no landing page of ours led to."""
+    """A scan that no landing page of ours led to, which a program may have sent, or a person's old page.
+
+    One page sends one scan: a token that was used before is no accident, for a retry has the scan id it had.
+    """
     if facts.page in ("app", "good"):
         return None
-    return Finding("page_token", facts.page, Decision.ALLOW, {})
+    decision = Decision.HOLD if facts.page == "reused" else Decision.ALLOW
+    return Finding("page_token", facts.page, decision, {})
 
 
 def blocked_member(facts: Facts) -> Finding | None:
@@ -126,6 +138,28 @@ def blocked_member(facts: Facts) -> Finding | None:
     return Finding("blocked_member", "blocked", Decision.REFUSE, {})
 
 
+def block_list(facts: Facts) -> Finding | None:
+    """What the scan meets of the brand's block list. A network is never one person: there a person decides."""
+    if facts.blocked is None:
+        return None
+    decision = Decision.HOLD if facts.blocked.kind == "network" else Decision.REFUSE
+    return Finding("block_list", facts.blocked.kind, decision, {"why": facts.blocked.why})
+
+
+def velocity(facts: Facts) -> Finding | None:
+    """More scans by one member or device than a person makes."""
+    if facts.haste is None:
+        return None
+    return Finding("velocity", facts.haste, Decision.HOLD, {})
+
+
+def proof_of_work(facts: Facts) -> Finding | None:
+    """Work was asked for, because the sender is in doubt, and none was done (a browser without scripts)."""
+    if not facts.unproved:
+        return None
+    return Finding("proof_of_work", "none", Decision.HOLD, {})
+
+
 def leaked_key(facts: Facts) -> Finding | None:
     """The code may be a copy made with a leaked key. An honest buyer does not pay for that: a person decides."""
     if not facts.leaked:
@@ -133,7 +167,10 @@ def leaked_key(facts: Facts) -> Finding | None:
     return Finding("leaked_key", "unscanned", Decision.HOLD, {})
 
 
-RULES: Final = (blocked_member, leaked_key, impossible_travel, outside_territory, early_scan, page_token)
+RULES: Final = (
+    block_list, blocked_member, leaked_key, impossible_travel, velocity, outside_territory, early_scan, page_token,
+    proof_of_work,
+)  # fmt: skip
 
 
 def judge(facts: Facts) -> Verdict:

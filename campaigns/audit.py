@@ -10,6 +10,7 @@ from codegen.pairs import holds, mate_of
 from kernel.crypto import Vault
 from kernel.db import Tx
 from members.ledger_audit import Proof, breaches
+from traceability.journal_months import ARCHIVED_BEFORE, ATTACHED
 
 _PAIRED_LONG_AGO = "coalesce(m.paired_at < now() - interval '5 minutes', true)"
 
@@ -56,14 +57,21 @@ INVARIANTS: tuple[tuple[str, str], ...] = (
            WHERE s.outcome = 'awarded' AND s.points <> coalesce(p.points, 0)""",
     ),
     (
-        "a unit's scan count is its rows in the journal",
-        """SELECT u.id FROM unit u LEFT JOIN scan s ON s.unit_id = u.id AND s.outcome <> 'forged'
-           GROUP BY u.id HAVING u.scan_count <> count(s.scan_id)""",
+        "a unit's scan count is its rows in the journal, with those of archived months where it was scanned then",
+        f"""SELECT u.id FROM unit u LEFT JOIN scan s ON s.unit_id = u.id AND s.outcome <> 'forged'
+           GROUP BY u.id HAVING u.scan_count <> count(s.scan_id)
+               AND NOT coalesce(u.first_scan_at < {ARCHIVED_BEFORE} AND u.scan_count > count(s.scan_id), false)""",  # noqa: S608 (a constant)
+    ),
+    (
+        "all units' scan counts add up to the journal and its archived months",
+        f"""SELECT counted FROM (SELECT coalesce(sum(scan_count), 0) AS counted FROM unit) u
+           WHERE counted <> (SELECT count(*) FROM scan WHERE outcome <> 'forged')
+               + (SELECT coalesce(sum(a.counted), 0) FROM scan_archive a WHERE NOT EXISTS ({ATTACHED}))""",  # noqa: S608 (a constant)
     ),
     (
         "every answered scan has one row in the journal",
-        """SELECT r.scan_id FROM scan_replay r LEFT JOIN scan s ON s.scan_id = r.scan_id AND s.at = r.at
-           WHERE s.scan_id IS NULL""",
+        f"""SELECT r.scan_id FROM scan_replay r LEFT JOIN scan s ON s.scan_id = r.scan_id AND s.at = r.at
+           WHERE s.scan_id IS NULL AND NOT coalesce(r.at < {ARCHIVED_BEFORE}, false)""",  # noqa: S608 (a constant)
     ),
     (
         "a prize's stock is what was won and what is left",
@@ -140,14 +148,16 @@ async def figures(tx: Tx) -> dict[str, object]:
     refused = await tx.execute(text("SELECT outcome, sum(count) FROM refused_count GROUP BY outcome"))
     claims = await tx.execute(text("SELECT state, count(*) FROM claim GROUP BY state"))
     row = await tx.execute(
-        text("""
+        text(f"""
             SELECT (SELECT count(*) FROM draw_entry), (SELECT count(*) FROM prize_award),
-                (SELECT count(*) FROM unit), (SELECT count(*) FROM scan)""")
+                (SELECT count(*) FROM unit), (SELECT count(*) FROM scan),
+                (SELECT coalesce(sum(a.rows), 0)::bigint FROM scan_archive a WHERE NOT EXISTS ({ATTACHED}))""")  # noqa: S608 (a constant)
     )
-    entries, prizes, units, scans = row.one()
+    entries, prizes, units, scans, archived = row.one()
     claimed = dict(tuple(row) for row in claims)
     return {
         "scans": scans,
+        "scans_archived": archived,
         "outcomes": dict(tuple(row) for row in outcomes),
         "unverified": {outcome: int(count) for outcome, count in refused},
         "units_seen": units,

@@ -49,6 +49,32 @@ claim = Table(
     Index("ix_claim_pending", "reason", "id", postgresql_where=text("state = 'pending'")),
 )
 
+appeal = Table(
+    "appeal",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("member_id", BigInteger, ForeignKey("member.id"), nullable=False),
+    Column("unit_id", BigInteger, ForeignKey("unit.id"), nullable=False),
+    Column("claim_id", BigInteger, ForeignKey("claim.id")),
+    Column("scan_id", PgUuid, nullable=False),
+    Column("gtin", String(14), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("state", String(8), nullable=False, server_default="open"),
+    Column("said", String(200), nullable=False, server_default=""),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("decided_by", String(80)),
+    CheckConstraint("state IN ('open', 'granted', 'declined')", name="state"),
+    CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided"),
+    # once for a person and a unit
+    UniqueConstraint("member_id", "unit_id"),
+    Index("ix_appeal_claim_id", "claim_id"),
+    Index("ix_appeal_open", "brand_id", "due_at", "id", postgresql_where=text("state = 'open'")),
+    Index("ix_appeal_decided", "brand_id", "state", "decided_at", "id", postgresql_where=text("state <> 'open'")),
+)
+
 earning_rule = Table(
     "earning_rule",
     metadata,

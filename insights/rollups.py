@@ -25,6 +25,7 @@ from insights.spans import LONGEST_H, SPANS_H, hour_of
 from kernel.clock import now
 from kernel.db import Database, Tx
 from kernel.errors import ConfigurationError, Conflict
+from traceability.journal_months import archived_before
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,8 @@ CHANNEL: Final = "yima_live"
 BRANDS_TOLD_MAX: Final = 400
 """A signal names at most so many brands (PostgreSQL carries 8,000 bytes); beyond that it means everybody."""
 _LOCK: Final = 0x59494D41_10
-_REBUILD_LOCK: Final = 0x59494D41_11
+REBUILD_LOCK: Final = 0x59494D41_11
+"""Held by whoever rebuilds, and by whoever takes months out of the journal that a rebuild would read."""
 _STATEMENT_S: Final = 600
 _FROZEN_TX: Final = 2
 """PostgreSQL's number for rows older than every transaction."""
@@ -350,13 +352,19 @@ async def rebuild(db: Database) -> Rolled:
     time and called again; views and `roll_up` go on meanwhile.
 
     Raises:
-        Conflict: another rebuild is running.
+        Conflict: another rebuild is running, or months of the journal are archived.
     """
     async with db.transaction() as guard:
         await guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        held = await guard.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _REBUILD_LOCK})
+        held = await guard.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": REBUILD_LOCK})
         if not held.scalar_one():
             raise Conflict("The rollups are being rebuilt already.")
+        missing = await archived_before(guard)
+        if missing is not None:
+            raise Conflict(
+                f"Scans before {missing:%Y-%m-%d} are archived, and rollups rebuilt without them would forget them: "
+                "attach those months first (yima journal list, yima journal attach)."
+            )
         await _adopt(db)
         generation = await _new_generation(db)
         rolled = await roll_up(db, generation=generation)

@@ -27,6 +27,8 @@ FINDINGS: Final[dict[str, str]] = {
     "early": '[{"rule": "early_scan"}]',
     "no_page": '[{"rule": "page_token"}]',
     "blocked": '[{"rule": "blocked_member"}]',
+    "listed": '[{"rule": "block_list"}]',
+    "haste": '[{"rule": "velocity"}]',
     "canary": '[{"rule": "canary"}]',
 }
 """What a search may ask of a scan's findings, as the part of them that must be there."""

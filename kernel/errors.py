@@ -57,6 +57,13 @@ class Conflict(YimaError):
     status = 409
 
 
+class UnsupportedMedia(YimaError):
+    """The body is in a form that is not read here: another type, or compressed."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
 class TooMany(YimaError):
     """A rate or attempt limit is reached; `retry_after_s` in the details says when to come back."""
 

@@ -3,12 +3,13 @@
 A key has one number: the time at which its next turn would be due if it kept exactly to its rate (ITU-T I.371). It may
 run ahead of that by a burst. Keys that nobody asks for are worth nothing after a while, so that a table of the keys
 asked for last is enough.
+
+Several processes hold one rate together by telling each other what was taken (`kernel.rate_exchange`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 
@@ -26,6 +27,11 @@ class Rate:
     def __post_init__(self) -> None:
         if self.burst < 1 or not self.every_s > 0:
             raise ValueError("a rate has a burst of at least 1 and a time above 0")
+
+    @property
+    def ceiling_s(self) -> float:
+        """How far ahead a key can be: a flood must not lock it out for longer than its burst takes to come back."""
+        return self.burst * self.every_s
 
 
 def wait_s(due: float | None, now: float, rate: Rate) -> float:
@@ -51,31 +57,61 @@ class Table:
 
     Args:
         rate: of each key.
-        keys_max: how many are kept; about 200 bytes each.
+        keys_max: how many are kept; about 250 bytes each.
     """
 
     def __init__(self, rate: Rate, *, keys_max: int) -> None:
         self.rate = rate
         self._keys_max = keys_max
-        self._due: OrderedDict[Hashable, float] = OrderedDict()
+        self._due: OrderedDict[bytes, float] = OrderedDict()
+        self._untold: dict[bytes, int] = {}
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def wait_s(self, key: Hashable, now: float) -> float:
+    def wait_s(self, key: bytes, now: float) -> float:
         """Seconds until this key may have one more; 0 where it may now."""
         return wait_s(self._due.get(key), now, self.rate)
 
-    def take(self, key: Hashable, now: float) -> None:
+    def take(self, key: bytes, now: float) -> None:
         """Note that one has happened, whether or not it was due."""
-        ceiling = now + self.rate.burst * self.rate.every_s  # a flood must not lock a key out for longer than that
-        self._due[key] = min(advance(self._due.get(key), now, self.rate), ceiling)
-        self._due.move_to_end(key)
-        while len(self._due) > self._keys_max:
-            self._due.popitem(last=False)
+        due, ceiling = advance(self._due.get(key), now, self.rate), now + self.rate.ceiling_s
+        if due <= ceiling + 1e-9:
+            self._tell(key, 1)
+        self._keep(key, min(due, ceiling))
 
-    def give_back(self, key: Hashable) -> None:
+    def give_back(self, key: bytes) -> None:
         """Take back one that was noted; a key that was forgotten meanwhile has nothing to get back."""
         due = self._due.get(key)
         if due is not None:
             self._due[key] = due - self.rate.every_s
+            self._tell(key, -1)
+
+    def hand_out(self, most: int) -> dict[bytes, int]:
+        """What was taken here and nobody else knows of yet, the oldest first, at most so many keys."""
+        if len(self._untold) <= most:
+            told, self._untold = self._untold, {}
+        else:
+            told = {key: self._untold.pop(key) for key in list(self._untold)[:most]}
+        return {key: count for key, count in told.items() if count}
+
+    def put_back(self, told: dict[bytes, int]) -> None:
+        """Others did not learn of these after all: they are told with the next ones."""
+        for key, count in told.items():
+            self._tell(key, count)
+
+    def learn(self, key: bytes, ahead_s: float, now: float) -> None:
+        """Note how far ahead a key is by all that was told; what is not yet told comes on top."""
+        ahead_s = max(ahead_s, 0.0) + self._untold.get(key, 0) * self.rate.every_s
+        self._keep(key, now + min(ahead_s, self.rate.ceiling_s))
+
+    def _keep(self, key: bytes, due: float) -> None:
+        self._due[key] = due
+        self._due.move_to_end(key)
+        while len(self._due) > self._keys_max:
+            self._due.popitem(last=False)
+
+    def _tell(self, key: bytes, count: int) -> None:
+        self._untold[key] = self._untold.get(key, 0) + count
+        if len(self._untold) > self._keys_max:
+            del self._untold[next(iter(self._untold))]

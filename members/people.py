@@ -21,6 +21,9 @@ from members.ledger import Account
 PHONE_CHARS_MAX = 32
 REASON_CHARS_MAX = 200
 CONSENT_VERSION = "2026-11"
+ADULT = "adult"
+ADULT_VERSION = "2026-11"
+"""Of the words by which somebody says to be 18 or older (`age.confirm` of the pages)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Member:
     public_id: str
     state: str
     created_at: datetime
+    adult: bool = False
+    """Whether the person said to be 18 or older."""
 
 
 def parse_phone(phone: str) -> str:
@@ -66,13 +71,7 @@ async def enrol(
     member_of = {bytes(row[0]): row[1] for row in known}
     new = [(mark, phone) for mark, phone in dict(zip(marks, phones, strict=True)).items() if mark not in member_of]
     if new:
-        rows = await tx.execute(
-            text("""
-                INSERT INTO member (brand_id, public_id, created_at)
-                SELECT :brand, unnest(CAST(:publics AS text[])), :at RETURNING id"""),
-            {"brand": brand_id, "publics": [ids.public_id(12) for _ in new], "at": joined_at},
-        )
-        made = list(rows.scalars())
+        made = await join(tx, brand_id=brand_id, count=len(new), joined_at=joined_at)
         await tx.execute(
             text("""
                 INSERT INTO identity (brand_id, member_id, kind, subject_index, subject_sealed, verified_at)
@@ -86,22 +85,34 @@ async def enrol(
                 "at": joined_at,
             },
         )
-        await tx.execute(
-            text("""
-                INSERT INTO consent (brand_id, member_id, purpose, text_version, given_at)
-                SELECT :brand, unnest(CAST(:members AS bigint[])), 'membership', :version, :at"""),
-            {"brand": brand_id, "members": made, "version": CONSENT_VERSION, "at": joined_at},
-        )
-        await ledger.open_accounts(tx, brand_id=brand_id, member_ids=made)
         member_of.update(zip((mark for mark, _ in new), made, strict=True))
     return [member_of[mark] for mark in marks]
+
+
+async def join(tx: Tx, *, brand_id: int, count: int, joined_at: datetime) -> list[int]:
+    """New members with the consent that they gave by joining, and their accounts; each still needs an identity."""
+    rows = await tx.execute(
+        text("""
+            INSERT INTO member (brand_id, public_id, created_at)
+            SELECT :brand, unnest(CAST(:publics AS text[])), :at RETURNING id"""),
+        {"brand": brand_id, "publics": [ids.public_id(12) for _ in range(count)], "at": joined_at},
+    )
+    made = list(rows.scalars())
+    await tx.execute(
+        text("""
+            INSERT INTO consent (brand_id, member_id, purpose, text_version, given_at)
+            SELECT :brand, unnest(CAST(:members AS bigint[])), 'membership', :version, :at"""),
+        {"brand": brand_id, "members": made, "version": CONSENT_VERSION, "at": joined_at},
+    )
+    await ledger.open_accounts(tx, brand_id=brand_id, member_ids=made)
+    return made
 
 
 async def facts(tx: Tx, member_ids: Sequence[int]) -> dict[int, Member]:
     """Members by id, in one statement."""
     rows = await tx.execute(
         text("""
-            SELECT id, brand_id, public_id, state, created_at FROM member
+            SELECT id, brand_id, public_id, state, created_at, adult_at IS NOT NULL FROM member
             WHERE id = ANY(CAST(:ids AS bigint[]))"""),
         {"ids": list(member_ids)},
     )
@@ -117,17 +128,45 @@ async def lock(tx: Tx, member_ids: Sequence[int]) -> tuple[dict[int, Member], di
     rows = await _LOCK.fetch(tx, {"members": sorted(set(member_ids))})
     members: dict[int, Member] = {}
     accounts: dict[tuple[int, str], Account] = {}
-    for account_id, brand_id, member_id, currency, balance, public_id, state, created_at in rows:
+    for account_id, brand_id, member_id, currency, balance, *person in rows:
         accounts[member_id, currency] = Account(account_id, brand_id, member_id, currency, balance)
-        members[member_id] = Member(member_id, brand_id, public_id, state, created_at)
+        members[member_id] = Member(member_id, brand_id, *person)
     return members, accounts
 
 
 _LOCK: Final = Statement("""
-    SELECT a.id, a.brand_id, a.member_id, a.currency, a.balance, m.public_id, m.state, m.created_at
+    SELECT a.id, a.brand_id, a.member_id, a.currency, a.balance, m.public_id, m.state, m.created_at,
+        m.adult_at IS NOT NULL
     FROM account a JOIN member m ON m.id = a.member_id
     WHERE a.member_id = ANY(CAST(:members AS bigint[])) ORDER BY a.id FOR UPDATE OF a
 """)
+
+
+async def confirm_adult(tx: Tx, *, brand_id: int, member_id: int) -> None:
+    """Keep that a member said to be 18 or older, with the version of the words and the moment. Again: changes nothing.
+
+    Raises:
+        NotFound: the brand has no such member.
+    """
+    row = await tx.execute(
+        text(
+            "SELECT adult_at FROM member WHERE id = :id AND brand_id = :brand AND state <> 'erased' FOR NO KEY UPDATE"
+        ),
+        {"id": member_id, "brand": brand_id},
+    )
+    found = row.one_or_none()
+    if found is None:
+        raise NotFound("The brand has no such member.")
+    if found.adult_at is not None:
+        return
+    at = now()
+    await tx.execute(text("UPDATE member SET adult_at = :at WHERE id = :id"), {"at": at, "id": member_id})
+    await tx.execute(
+        text("""
+            INSERT INTO consent (brand_id, member_id, purpose, text_version, given_at)
+            VALUES (:brand, :member, :purpose, :version, :at)"""),
+        {"brand": brand_id, "member": member_id, "purpose": ADULT, "version": ADULT_VERSION, "at": at},
+    )
 
 
 async def block(tx: Tx, *, brand_id: int, public_id: str, reason: str, actor: str) -> Member:

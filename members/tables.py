@@ -30,6 +30,8 @@ member = Table(
     Column("public_id", String(20), nullable=False, unique=True),
     Column("state", String(10), nullable=False, server_default="active"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # when the person said to be 18 or older; the consent of that moment says in which words
+    Column("adult_at", DateTime(timezone=True)),
     CheckConstraint("state IN ('active', 'blocked', 'erased')", name="state"),
     Index("ix_member_brand_id", "brand_id"),
     Index("ix_member_brand_id_created_at", "brand_id", "created_at", "id"),
@@ -74,6 +76,35 @@ sign_in_code = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("used_at", DateTime(timezone=True)),
     Index("ix_sign_in_code_subject", "brand_id", "subject_index", "created_at"),
+)
+
+wechat_app = Table(
+    "wechat_app",
+    metadata,
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), primary_key=True),
+    Column("kind", String(10), primary_key=True),
+    Column("app_id", String(18), nullable=False),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("scope", String(20), nullable=False, server_default=""),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("failed_errcode", Integer),
+    Column("failed_at", DateTime(timezone=True)),
+    CheckConstraint("kind IN ('official', 'mini')", name="kind"),
+    CheckConstraint("(kind = 'official') = (scope <> '')", name="scope"),
+)
+
+wechat_state = Table(
+    "wechat_state",
+    metadata,
+    Column("state_hash", LargeBinary, primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("device_index", LargeBinary, nullable=False),  # the browser that began
+    Column("app_id", String(18), nullable=False),
+    Column("code_sealed", LargeBinary),  # the product's code to go back to; NULL where the account's page began
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("used_at", DateTime(timezone=True)),
+    Index("ix_wechat_state_expires_at", "expires_at"),
 )
 
 account = Table(

@@ -14,6 +14,7 @@ import structlog
 
 from kernel.clock import now
 from kernel.db import Database
+from scanapi.watch import Counts, Watch
 from traceability import journal
 from traceability.journal import Sample
 
@@ -32,11 +33,16 @@ class Counters:
         self._refused: Counter[tuple[str, int]] = Counter()
         self._samples: list[Sample] = []
         self._views: Counter[tuple[int, int]] = Counter()
+        self.watch = Watch()
         self._task: asyncio.Task[None] | None = None
 
-    def refuse(self, outcome: str, key_id: int | None, text: str, device: bytes | None) -> None:
+    def refuse(
+        self, outcome: str, key_id: int | None, text: str, device: bytes | None, network: str | None = None
+    ) -> None:
         """Count a scan that is `malformed` or `forged`; some texts are kept, masked."""
         self._refused[outcome, -1 if key_id is None else key_id] += 1
+        if outcome == "forged":
+            self.watch.note(mask(text), key_id=key_id, device=device, network=network)
         if len(self._samples) < SAMPLES_PER_FLUSH_MAX:
             self._samples.append(Sample(now(), outcome, mask(text), device))
 
@@ -70,11 +76,13 @@ class Counters:
         refused, self._refused = self._refused, Counter()
         samples, self._samples = self._samples, []
         views, self._views = self._views, Counter()
-        if not (refused or views):
+        watched = self.watch.hand_out()
+        if not (refused or views or watched):
             return
         try:
-            await self._write(now(), refused, samples, views)
+            await self._write(now(), refused, samples, views, watched)
         except BaseException:
+            self.watch.put_back(watched)
             self._refused.update(refused)
             self._views.update(views)
             raise
@@ -85,6 +93,7 @@ class Counters:
         refused: Counter[tuple[str, int]],
         samples: list[Sample],
         views: Counter[tuple[int, int]],
+        watched: Counts,
     ) -> None:
         async with self._db.transaction() as tx:
             if refused:
@@ -92,6 +101,8 @@ class Counters:
                 await journal.sample_refused(tx, samples)
             if views:
                 await journal.count_views(tx, at.date(), dict(views))
+            if watched:
+                await self.watch.write(tx, watched)
 
 
 def mask(text: str) -> str:

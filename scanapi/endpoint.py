@@ -13,11 +13,12 @@ from uuid import UUID
 
 import msgspec
 from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from kernel.errors import NotAuthenticated, YimaError
 from members.tokens import Bearer, Tokens
-from scanapi import problems
+from scanapi import bodies, problems
 from scanapi.problems import Problem
 from scanapi.service import ScanService
 from traceability.scans import ScanRequest
@@ -151,30 +152,35 @@ class ScanEndpoint:
             await _send(send, 200, _OK_HEADERS, answer)
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes | Problem:
-        try:
-            data = _DECODER.decode(await _read(scope, receive))
-        except _TooLarge:
-            return problems.of_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "A scan's body has at most 64 KiB.")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return problems.of_status(HTTPStatus.BAD_REQUEST, _unreadable(error))
         scans, tokens = self._means()
         client = scope["client"]
         try:
+            _judge(scope["headers"])
+            body = await _read(scope, receive)
+            if not body:
+                return problems.of_status(HTTPStatus.BAD_REQUEST, problems.NO_BODY)
+            data = bodies.read(_DECODER, body)
             return await submit(scans, tokens, scope["headers"], data, None if client is None else client[0])
+        except _TooLarge:
+            return problems.of_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "A scan's body has at most 64 KiB.")
+        except HTTPException as error:
+            return problems.of_http(error)
         except YimaError as error:
             return problems.of_error(error)
+        except _Gone:
+            raise
         except Exception as error:  # noqa: BLE001 (a defect of ours, logged whole and told as one)
             return problems.of_defect(error)
 
 
-def _unreadable(error: Exception) -> str:
-    """What is wrong with a body that is no scan: the decoder's sentence, which names the field and quotes no value."""
-    if isinstance(error, RecursionError):
-        return "The body's JSON is nested too deeply."
-    if isinstance(error, UnicodeDecodeError):
-        return "The body is no UTF-8."
-    said = str(error)
-    return "The request has no body: send a JSON object." if said.startswith("Input data was truncated") else said
+def _judge(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    encoding, kind = bodies.IDENTITY, bodies.JSON
+    for name, value in headers:
+        if name == b"content-type":
+            kind = value.decode("latin-1")
+        elif name == b"content-encoding":
+            encoding = value.decode("latin-1")
+    bodies.judge_headers(encoding, kind)
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

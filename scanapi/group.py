@@ -61,7 +61,7 @@ class Scan(msgspec.Struct, frozen=True):
     region: Region | None
     ip_province: int | None
     data_versions: str | None
-    page: Literal["app", "good", "missing", "wrong"]
+    page: Literal["app", "good", "missing", "wrong", "reused"]
     listed: Listed | None = None
 
     @property

@@ -1,40 +1,99 @@
-"""Limits of guessing: codes that are not ours, and codes without a signature, by network and by device (ADR 0037).
+"""Limits of guessing and of haste, by device, member and network (ADR 0037, 0051).
 
-A code that one of our keys signed is never limited: many honest people share an address. Only failures cost, and
-looking up what anybody could guess. Kept in this process's memory; nothing here touches the database.
+A code that one of our keys signed is never refused for its sender's rate: many honest people share an address. Only
+failures cost, and looking up what anybody could guess. Whoever scans faster than a person does is told of to the judge
+(`scanned`), and whoever fails again and again is in doubt (`doubtful`): they are asked for work before a claim.
+
+Kept in this process's memory, so that nothing here touches the database; what was taken is exchanged with the other
+processes once a second (`kernel.rate_exchange`).
 """
 
 from __future__ import annotations
 
 import ipaddress
 import math
+import re
+import secrets
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
+from kernel.crypto import BlindIndex
 from kernel.errors import TooMany
 from kernel.rates import Rate, Table
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Kind = Literal["wrong", "unsigned"]
+Kind = Literal["wrong", "unsigned", "scan", "doubt", "wechat", "message", "guess"]
+Scope = Literal["device", "member", "address", "network", "site"]
 
-KEYS_MAX: Final = 50_000
-"""Networks, sites and devices that each limit remembers: at most 6 × 50,000 in all, about 60 MB."""
+KEYS_MAX: Final = 30_000
+"""Keys that each limit remembers: at most 26 × 30,000 in all, about 200 MB, where a flood comes from everywhere."""
 ADDRESSES_KEPT_MAX: Final = 4_096
 
-_IPV6: Final = 1 << 64
-_SITE_BITS: Final = 16
-
-RATES: Final[dict[Kind, tuple[Rate, Rate, Rate]]] = {
-    "wrong": (Rate(60, 2.0), Rate(20, 6.0), Rate(240, 0.5)),
-    "unsigned": (Rate(300, 0.2), Rate(40, 3.0), Rate(1_200, 0.05)),
+RATES: Final[dict[tuple[Kind, Scope], Rate]] = {
+    # Codes that were not ours. A page and its scan are two; people mistype a few. A network that has spent its burst
+    # still tries 1,800 codes an hour, out of 2^55.
+    ("wrong", "device"): Rate(20, 6.0),
+    ("wrong", "member"): Rate(20, 6.0),
+    ("wrong", "address"): Rate(50, 2.5),
+    ("wrong", "network"): Rate(60, 2.0),
+    ("wrong", "site"): Rate(240, 0.5),
+    # Look-ups of codes without a signature: each costs a statement, and dense numbers can be counted through.
+    ("unsigned", "device"): Rate(40, 3.0),
+    ("unsigned", "member"): Rate(40, 3.0),
+    ("unsigned", "address"): Rate(240, 0.25),
+    ("unsigned", "network"): Rate(300, 0.2),
+    ("unsigned", "site"): Rate(1_200, 0.05),
+    # Scans of codes that verify. A family opens a case of 24 in an evening, a banquet two; who takes 60 and goes on
+    # with more than one a minute is a trade that opens packs, or a program. No network: a town shares an address.
+    ("scan", "device"): Rate(60, 60.0),
+    ("scan", "member"): Rate(60, 60.0),
+    # What makes doubtful: wrong codes, scans without a good page token, haste. Above what an evening's bad luck gives.
+    ("doubt", "device"): Rate(6, 120.0),
+    ("doubt", "member"): Rate(6, 120.0),
+    ("doubt", "address"): Rate(40, 15.0),
+    ("doubt", "network"): Rate(120, 5.0),
+    # One-time codes asked for: each costs the brand a text message. A town behind one proxy signs in 240 an hour.
+    ("message", "address"): Rate(120, 15.0),
+    ("message", "network"): Rate(240, 7.5),
+    ("message", "site"): Rate(600, 3.0),
+    # One-time codes that were wrong, whatever number they were for: people mistype one in ten.
+    ("guess", "address"): Rate(60, 20.0),
+    ("guess", "network"): Rate(120, 10.0),
+    ("guess", "site"): Rate(480, 2.5),
+    # Sign-ins with WeChat: each writes a row and asks WeChat, and a town may stand behind one proxy.
+    ("wechat", "address"): Rate(240, 0.25),
+    ("wechat", "network"): Rate(300, 0.2),
+    ("wechat", "site"): Rate(1_200, 0.05),
 }
-"""For a network (/24, /64), a device, and a site of IPv6 (/48, which one customer may have with its 65,536 networks):
-codes that were not ours, and lookups of codes that bear no signature.
+"""By kind and by whom: a device (its cookie's or its app's name), a member, an address of IPv4, a network (/24, /64),
+and a site of IPv6 (/48, which one customer may have with its 65,536 networks)."""
 
-A page and its scan are two. A network that has spent its burst still tries 1,800 codes an hour, out of 2^55.
-"""
+_SETTING: Final = re.compile(
+    r"(?P<kind>[a-z]+)\.(?P<scope>[a-z]+)=(?P<burst>[0-9]{1,6})/(?P<every>[0-9]{1,5}(?:\.[0-9]{1,3})?)"
+)
+
+
+def parse_rates(setting: str) -> dict[tuple[Kind, Scope], Rate]:
+    """The rates, some of them changed by an operator: `scan.member=120/30,wrong.network=600/0.2`.
+
+    Raises:
+        ValueError: an entry has not the form KIND.SCOPE=BURST/SECONDS, or names no rate that there is.
+    """
+    found, names = dict(RATES), {f"{kind}.{scope}": (kind, scope) for kind, scope in RATES}
+    for entry in filter(None, (each.strip() for each in setting.split(","))):
+        match = _SETTING.fullmatch(entry)
+        if match is None:
+            raise ValueError(f"{entry!r} is no KIND.SCOPE=BURST/SECONDS, such as scan.member=120/30")
+        key = names.get(f"{match['kind']}.{match['scope']}")
+        if key is None:
+            raise ValueError(f"there is no rate {match['kind']}.{match['scope']}; there are {', '.join(names)}")
+        try:
+            found[key] = Rate(int(match["burst"]), float(match["every"]))
+        except ValueError as error:
+            raise ValueError(f"{entry!r}: {error}") from error
+    return found
 
 
 class TooManyCodes(TooMany):
@@ -57,7 +116,9 @@ class Limits:
     Args:
         exempt: networks that are never limited (`YIMA_LIMIT_EXEMPT`).
         clock: seconds that never go back.
-        keys_max: networks, sites and devices to remember for each limit.
+        keys_max: keys to remember for each limit.
+        rates: how often what may happen.
+        index: names networks without telling their addresses; the same in all processes that share limits.
     """
 
     def __init__(
@@ -66,78 +127,119 @@ class Limits:
         *,
         clock: Callable[[], float] = time.monotonic,
         keys_max: int = KEYS_MAX,
+        rates: Mapping[tuple[Kind, Scope], Rate] = RATES,
+        index: BlindIndex | None = None,
     ) -> None:
         self._exempt = exempt
         self._clock = clock
-        self._tables: dict[Kind, tuple[Table, Table, Table]] = {
-            kind: (Table(network, keys_max=keys_max), Table(device, keys_max=keys_max), Table(site, keys_max=keys_max))
-            for kind, (network, device, site) in RATES.items()
+        self._index = index or BlindIndex(secrets.token_bytes(32))
+        self._places = lru_cache(ADDRESSES_KEPT_MAX)(self._read_places)
+        self._tables: dict[tuple[Kind, Scope], Table] = {
+            key: Table(rate, keys_max=keys_max) for key, rate in rates.items()
         }
         self.refused = 0
 
-    def charge(self, kind: Kind, address: str | None, device: bytes | None) -> None:
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The tables by the names under which processes exchange them."""
+        return {f"{kind}.{scope}": table for (kind, scope), table in self._tables.items()}
+
+    def charge(self, kind: Kind, address: str | None, device: bytes | None, member: int | None = None) -> None:
         """Count one of a kind.
 
         Raises:
-            TooManyCodes: the network or the device has had its share; then it costs nothing.
+            TooManyCodes: they have had their share; then it costs nothing.
         """
-        for table, key, now in self._spend(kind, address, device):
-            table.take(key, now)
+        self.need(kind, address, device, member)
+        self.note(kind, address, device, member)
 
-    def need(self, kind: Kind, address: str | None, device: bytes | None) -> None:
+    def need(self, kind: Kind, address: str | None, device: bytes | None, member: int | None = None) -> None:
         """Refuse whoever has had their share of a kind, without counting anything.
 
         Raises:
-            TooManyCodes: the network or the device has had its share.
+            TooManyCodes: they have had their share.
         """
-        self._spend(kind, address, device)
-
-    def note(self, kind: Kind, address: str | None, device: bytes | None) -> None:
-        """Count one of a kind that has happened already."""
-        for table, key, now in self._entries(kind, address, device):
-            table.take(key, now)
-
-    def give_back(self, kind: Kind, address: str | None, device: bytes | None) -> None:
-        """Take back one that was counted and has turned out not to be of the kind."""
-        for table, key, _ in self._entries(kind, address, device):
-            table.give_back(key)
-
-    def _entries(self, kind: Kind, address: str | None, device: bytes | None) -> list[tuple[Table, Hashable, float]]:
-        network = network_of(address, self._exempt)
-        if network is None:
-            return []
         now = self._clock()
-        by_network, by_device, by_site = self._tables[kind]
-        found: list[tuple[Table, Hashable, float]] = [(by_network, network, now)]
-        if device is not None:
-            found.append((by_device, device, now))
-        if network >= _IPV6:
-            found.append((by_site, network >> _SITE_BITS, now))
-        return found
-
-    def _spend(self, kind: Kind, address: str | None, device: bytes | None) -> list[tuple[Table, Hashable, float]]:
-        entries = self._entries(kind, address, device)
-        wait = max((table.wait_s(key, now) for table, key, now in entries), default=0.0)
+        wait = max(
+            (table.wait_s(key, now) for _, table, key in self._entries(kind, address, device, member)), default=0
+        )
         if wait > 0:
             self.refused += 1
             raise TooManyCodes(math.ceil(wait))
-        return entries
+
+    def note(self, kind: Kind, address: str | None, device: bytes | None, member: int | None = None) -> None:
+        """Count one of a kind that has happened already."""
+        now = self._clock()
+        for _, table, key in self._entries(kind, address, device, member):
+            table.take(key, now)
+
+    def give_back(self, kind: Kind, address: str | None, device: bytes | None, member: int | None = None) -> None:
+        """Take back one that was counted and has turned out not to be of the kind."""
+        for _, table, key in self._entries(kind, address, device, member):
+            table.give_back(key)
+
+    def over(
+        self, kind: Kind, address: str | None, device: bytes | None, member: int | None = None
+    ) -> tuple[Scope, ...]:
+        """By whom a rate is spent, without counting anything."""
+        now = self._clock()
+        return tuple(
+            scope for scope, table, key in self._entries(kind, address, device, member) if table.wait_s(key, now) > 0
+        )
+
+    def scanned(self, address: str | None, device: bytes | None, member: int | None) -> Scope | None:
+        """Count a scan of a code that verifies; whose rate was spent before it, `member` first, or None."""
+        over = self.over("scan", address, device, member)
+        self.note("scan", address, device, member)
+        return "member" if "member" in over else next(iter(over), None)
+
+    def network(self, address: str | None) -> str | None:
+        """The network of an address as an alarm names it (/24, /64); None where it is exempt or no address."""
+        return next(
+            (name for scope, name in networks_of(address, self._exempt) or () if scope == "network" and name != "none"),
+            None,
+        )
+
+    def _entries(
+        self, kind: Kind, address: str | None, device: bytes | None, member: int | None
+    ) -> list[tuple[Scope, Table, bytes]]:
+        places = self._places(address)
+        if places is None:
+            return []
+        found: list[tuple[Scope, Table, bytes]] = []
+        if device is not None:
+            found.append(("device", self._tables[kind, "device"], device))
+        if member is not None:
+            found.append(("member", self._tables[kind, "member"], member.to_bytes(8)))
+        for scope, key in places:
+            table = self._tables.get((kind, scope))
+            if table is not None:
+                found.append((scope, table, key))
+        return found
+
+    def _read_places(self, address: str | None) -> tuple[tuple[Scope, bytes], ...] | None:
+        """What an address lies in; None where it is exempt."""
+        named = networks_of(address, self._exempt)
+        if named is None:
+            return None
+        return tuple((scope, self._index.of(f"limit-{scope}", name)) for scope, name in named)
 
 
 @lru_cache(ADDRESSES_KEPT_MAX)
-def network_of(address: str | None, exempt: tuple[Network, ...] = ()) -> int | None:
-    """The /24 or /64 of an address as a number; None where it is exempt.
+def networks_of(address: str | None, exempt: tuple[Network, ...] = ()) -> tuple[tuple[Scope, str], ...] | None:
+    """The networks an address lies in: its /32 and /24, or its /64 and /48; None where it is exempt.
 
     What is no address (a Unix socket) counts as one network of its own: somebody stands before us who hides them all.
     """
     try:
         found = ipaddress.ip_address(address or "")
     except ValueError:
-        return -1
+        return (("network", "none"),)
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
     if any(found in network for network in exempt):
         return None
-    if isinstance(found, ipaddress.IPv4Address):
-        return int(found) >> 8
-    return _IPV6 | int(found) >> 64
+    scopes: tuple[tuple[Scope, int], ...] = (
+        (("address", 32), ("network", 24)) if found.version == 4 else (("network", 64), ("site", 48))
+    )
+    return tuple((scope, str(ipaddress.ip_network((found, bits), strict=False))) for scope, bits in scopes)

@@ -24,6 +24,7 @@ from kernel import tasks
 from kernel.clock import now
 from kernel.db import Tx
 from kernel.errors import Forbidden, InvalidInput, NotAuthenticated
+from scanapi import bodies
 from scanapi.api import Deps, Given
 from traceability import cartons, switching
 from traceability.cartons import Contents
@@ -171,6 +172,8 @@ class SessionController(Controller):
     path = "/api/v1/line/sessions"
     tags = ("line",)
     request_max_body_size = BODY_BYTES_MAX
+    before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
 
     @post("/", status_code=201, summary="Open a session on a batch")
     async def start(self, request: Asked, data: JSONBody[SessionIn], deps: Given) -> dict[str, Any]:
@@ -219,6 +222,8 @@ class RunController(Controller):
     path = "/api/v1/line/runs"
     tags = ("line",)
     request_max_body_size = BODY_BYTES_MAX
+    before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
 
     @post("/", status_code=201, summary="Give rolls or lines to a printer")
     async def start(self, request: Asked, data: JSONBody[RunIn], deps: Given) -> dict[str, Any]:
@@ -298,6 +303,8 @@ class StateController(Controller):
     path = "/api/v1/line/states"
     tags = ("line",)
     request_max_body_size = BODY_BYTES_MAX
+    before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
 
     @post("/", status_code=200, summary="Give codes a state")
     async def switch(self, request: Asked, data: JSONBody[StateIn], deps: Given) -> dict[str, Any]:
@@ -322,6 +329,8 @@ class CartonController(Controller):
     path = "/api/v1/line/cartons"
     tags = ("line",)
     request_max_body_size = BODY_BYTES_MAX
+    before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
 
     @post("/", status_code=201, summary="Pack a carton from scanned codes")
     async def pack(self, request: Asked, data: JSONBody[PackIn], deps: Given) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from kernel.errors import YimaError
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+NO_BODY = "The request has no body: send a JSON object."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,9 @@ class Problem:
         return [(name.lower().encode(), value.encode()) for name, value in named.items()]
 
 
-def of(status: int, code: str, detail: str, **more: object) -> Problem:
-    """Problem details; `code` is stable, `detail` a sentence for a person."""
-    body = {
+def document(status: int, code: str, detail: str, **more: object) -> dict[str, object]:
+    """A problem's members; `code` is stable, `detail` a sentence for a person."""
+    return {
         "type": f"urn:yima:problem:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -43,6 +44,11 @@ def of(status: int, code: str, detail: str, **more: object) -> Problem:
         "detail": detail,
         **more,
     }
+
+
+def of(status: int, code: str, detail: str, **more: object) -> Problem:
+    """Problem details with their headers."""
+    body = document(status, code, detail, **more)
     headers = {"Cache-Control": "no-store"}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
@@ -77,18 +83,23 @@ def from_error(_: Request[Any, Any, Any], error: YimaError) -> Response[bytes]:
     return _response(of_error(error))
 
 
+def of_http(error: HTTPException) -> Problem:
+    """An error of the framework: unknown path, wrong method, a body that cannot be read or is too large."""
+    made = of_status(error.status_code, _detail(error) or HTTPStatus(error.status_code).phrase)
+    made.headers.update(error.headers or {})
+    return made
+
+
 def from_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """An error of the framework: unknown path, wrong method, body too large."""
-    answer = _response(of_status(error.status_code, _detail(error) or HTTPStatus(error.status_code).phrase))
-    answer.headers.update(error.headers or {})
-    return answer
+    """An error of the framework."""
+    return _response(of_http(error))
 
 
 def _detail(error: HTTPException) -> str:
     """The framework's sentence, with the field and what is wrong with it where the body was invalid."""
     extra = error.extra if isinstance(error.extra, list) else []
     if any(isinstance(e, dict) and e.get("message") == "'data'" for e in extra):  # the framework's way to say so
-        return "The request has no body: send a JSON object."
+        return NO_BODY
     fields = [f"{e.get('key') or 'body'}: {e.get('message')}" for e in extra if isinstance(e, dict)]
     return "; ".join(fields) or error.detail
 

@@ -71,6 +71,14 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
             "again: your reward will be kept."
         ),
     ),
+    "inactive.unrewarded": (
+        "此码由{brand}签发，但尚未激活。如果是刚购买的商品，请稍后再扫，或联系{brand}。",
+        "{brand} issued this code, but it is not activated yet. If you have just bought it, scan later or ask {brand}.",
+    ),
+    "inactive.age": (
+        "此码由{brand}签发，但尚未激活。请先确认您已满 18 周岁，奖励才能为您保留。",
+        "{brand} issued this code, but it is not activated yet. Confirm that you are 18 or older to keep the reward.",
+    ),
     "repeat": (
         "您已领取过此码的奖励{first}。",
         "You have taken this code's reward already{first}.",
@@ -89,6 +97,46 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "refused": (
         "此次领取未通过。码仍然有效；如有疑问请联系{brand}。",
         "This claim was not accepted. The code stays valid; ask {brand} if you think this is wrong.",
+    ),
+    "refused.copied": (
+        "此次领取未通过：此码被{brand}列为疑似复制。如果包装在您手中才第一次打开，请保留包装和购物凭证并联系{brand}，由人工核实。",
+        (
+            "This claim was not accepted: {brand} believes that this code was copied. If you were the first to open "
+            "the pack, keep it with the receipt and ask {brand}: a person will look at it."
+        ),
+    ),
+    "refused.abuse": (
+        "此次领取未通过：{brand}因滥用活动而限制了领取。码仍然有效；如有疑问请联系{brand}，由人工核实。",
+        (
+            "This claim was not accepted: {brand} has restricted claims because of abuse. The code stays valid; ask "
+            "{brand} if you think this is wrong, and a person will look at it."
+        ),
+    ),
+    "refused.stolen": (
+        "此次领取未通过：{brand}登记这批货物为被盗。请保留包装和购物凭证并联系{brand}，由人工核实。",
+        (
+            "This claim was not accepted: {brand} has registered these goods as stolen. Keep pack and receipt and ask "
+            "{brand}: a person will look at it."
+        ),
+    ),
+    "held.velocity": (
+        "已登记您的领取。短时间内扫码较多，{brand}核实后发放。",
+        "Your claim is registered. There were many scans within a short time: {brand} looks at it first.",
+    ),
+    "held.page_token": (
+        "已登记您的领取。此页面已用过一次，{brand}核实后发放；下次请重新扫码打开页面。",
+        (
+            "Your claim is registered. This page was used before: {brand} looks at the claim before it is paid. Scan "
+            "the code again for a fresh page next time."
+        ),
+    ),
+    "held.block_list": (
+        "已登记您的领取。您的网络被限制，{brand}将由人工核实后发放。",
+        "Your claim is registered. Your network is restricted: a person at {brand} looks at it first.",
+    ),
+    "held.proof_of_work": (
+        "已登记您的领取。您的浏览器没有完成安全验证，{brand}核实后发放。",
+        "Your claim is registered. Your browser did not finish the safety step: {brand} looks at it first.",
     ),
     "held": (
         "已登记您的领取，{brand}核实后发放。",
@@ -122,6 +170,14 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "此码由{brand}签发{seen}。目前没有可领取的奖励。",
         "{brand} issued this code{seen}. There is nothing to earn with it at present.",
     ),
+    "authentic.unrewarded": (
+        "此码由{brand}签发{seen}。按照法律规定，此类商品不参加奖励活动。",
+        "{brand} issued this code{seen}. By law, products of this kind take part in no rewards.",
+    ),
+    "authentic.age": (
+        "此码由{brand}签发{seen}。请先确认您已满 18 周岁，再领取奖励；您的奖励没有被领取。",
+        "{brand} issued this code{seen}. Confirm that you are 18 or older before you claim; nothing is claimed yet.",
+    ),
     "authentic.outer": (
         "此码由{brand}签发{seen}。领取奖励请扫描盖内或刮层下的码。",
         "{brand} issued this code{seen}. For the reward, scan the code under the cap or the scratch layer.",
@@ -131,6 +187,12 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "{brand} issued this code{seen}. You are signed in as another brand's member, so there is no reward.",
     ),
 }
+
+UNREWARDED: Final = {
+    "inactive": "inactive.unrewarded", "authentic": "authentic.unrewarded", "authentic.outer": "authentic.unrewarded",
+    "look.claimed": "look",
+}  # fmt: skip
+"""What is said in place of a sentence that speaks of a reward, of a product that has none."""
 
 _FIRST_SEEN: Final = ("，这是它第一次被扫描", ", and this is its first scan")
 _NEVER_SEEN: Final = ("，此前没有人扫描过", ", and nobody has scanned it before")

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, cast
+from uuid import uuid4
 
 import msgspec
 import structlog
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import text
 
 from codegen import foreign, scheme
@@ -22,15 +22,16 @@ from codegen.foreign import Listed
 from codegen.issued import Issued, look_up
 from codegen.scheme import MalformedCode, ParsedCode, VerifiedCode
 from kernel.crypto import BlindIndex, Vault
-from kernel.db import Database
+from kernel.db import Database, Tx
 from kernel.errors import InvalidInput, YimaError
 from scanapi import flow, sentences
-from scanapi.counters import Counters
+from scanapi.counters import Counters, mask
 from scanapi.gate import Gate
 from scanapi.group import Answer, Scan
 from scanapi.limits import Limits
 from scanapi.listed import Register
 from scanapi.live_keys import LiveRing
+from scanapi.page_tokens import PageState, PageTokens
 from scanapi.sentences import Language
 from scanapi.shelf import Shelf
 from traceability import catalogue, units
@@ -42,7 +43,6 @@ from traceability.scans import Look, Outcome, ScanReply, ScanRequest
 log = structlog.get_logger(__name__)
 
 DEVICE_CHARS_MAX = 200
-PAGE_TOKEN_LIFE_S = 300
 
 
 class ScanService:
@@ -63,7 +63,7 @@ class ScanService:
         self._regions = regions
         self._addresses = addresses
         self._index = index
-        self._pages: URLSafeTimedSerializer = vault.serializer("page")
+        self._pages = PageTokens(vault)
         self.limits = limits or Limits()
         self.register = Register(vault)
         self.keys = LiveRing(db, vault, besides=(self.register.refresh,))
@@ -124,11 +124,15 @@ class ScanService:
             listed=listed,
         )
         if listed is None:
-            return self._told(await self.gate.submit(scan))[0]
-        async with self._lookup(listed, request.address, device) as found:
             answer, outcome = self._told(await self.gate.submit(scan))
             if outcome == Outcome.FORGED:
-                self.counters.refuse("forged", None if parsed is None else parsed.key_id, request.code, device)
+                self._note_unissued(request.code, code, device, request.address)
+            return answer
+        async with self._lookup(listed, request.address, device, _member(request)) as found:
+            answer, outcome = self._told(await self.gate.submit(scan))
+            if outcome == Outcome.FORGED:
+                key_id = None if parsed is None else parsed.key_id
+                self.counters.refuse("forged", key_id, request.code, device, self.limits.network(request.address))
             else:
                 found()
         return answer
@@ -157,7 +161,7 @@ class ScanService:
 
     @asynccontextmanager
     async def _lookup(
-        self, listed: Listed | None, address: str | None, device: bytes | None
+        self, listed: Listed | None, address: str | None, device: bytes | None, member: int | None = None
     ) -> AsyncIterator[Callable[[], None]]:
         """Let a code be looked up: one without a signature counts as nobody's until it is told to be `found`.
 
@@ -171,13 +175,13 @@ class ScanService:
         def found() -> None:
             nonlocal owed
             if owed:
-                self.limits.give_back("wrong", address, device)
+                self.limits.give_back("wrong", address, device, member)
             owed = False
 
         if listed is not None:
-            self.limits.need("wrong", address, device)
-            self.limits.charge("unsigned", address, device)
-            self.limits.note("wrong", address, device)
+            self.limits.need("wrong", address, device, member)
+            self.limits.charge("unsigned", address, device, member)
+            self.limits.note("wrong", address, device, member)
             owed = True
         try:
             yield found
@@ -194,9 +198,24 @@ class ScanService:
         if parsed is None:
             self.counters.refuse("malformed", None, request.code, device)
             return self._unverified(request, Outcome.MALFORMED)
-        self.counters.refuse("forged", parsed.key_id, request.code, device)
-        self.limits.charge("wrong", request.address, device)
+        self.counters.refuse("forged", parsed.key_id, request.code, device, self.limits.network(request.address))
+        self.limits.charge("wrong", request.address, device, _member(request))
         return self._unverified(request, Outcome.FORGED)
+
+    def _note(
+        self, text_: str, key_id: int | None, device: bytes | None, address: str | None, *, unissued: bool = False
+    ) -> None:
+        """Have a code watched that was never issued."""
+        network = self.limits.network(address)
+        self.counters.watch.note(mask(text_), key_id=key_id, device=device, network=network, unissued=unissued)
+
+    def _note_unissued(self, text_: str, code: VerifiedCode, device: bytes | None, address: str | None) -> None:
+        """A key of ours signed a code that was never issued, so that its secret has leaked.
+
+        Under a product's number the code may be a good one, and the address made up.
+        """
+        unissued = code.url_gtin is None
+        self._note(text_, code.position >> scheme.SERIAL_BITS, device, address, unissued=unissued)
 
     def _unverified(self, request: ScanRequest, outcome: Outcome) -> bytes:
         self.outcomes[str(outcome)] += 1
@@ -229,19 +248,10 @@ class ScanService:
     def _seal(self, location: Location) -> bytes:
         return self._vault.seal(msgspec.json.encode(location), "location")
 
-    def _page(self, request: ScanRequest, symbols: str) -> Literal["app", "good", "missing", "wrong"]:
+    def _page(self, request: ScanRequest, symbols: str) -> PageState:
         if request.bearer:
             return "app"
-        if not request.page_token:
-            return "missing"
-        try:
-            bound = self._pages.loads(request.page_token, max_age=PAGE_TOKEN_LIFE_S)
-        except BadSignature:
-            return "wrong"
-        return "good" if bound == self._bound(symbols, request.device_id or "") else "wrong"
-
-    def _bound(self, symbols: str, device_id: str) -> str:
-        return hashlib.sha256(f"{symbols}\x00{device_id}".encode()).hexdigest()[:32]
+        return self._pages.judge(request.page_token, symbols, request.device_id or "", request.scan_id)
 
     async def look(self, code: str, *, device_id: str, language: Language, address: str | None = None) -> Look:
         """What the landing page may tell of a code: reads only, awards nothing; the view is counted.
@@ -255,6 +265,7 @@ class ScanService:
             return Look("malformed", sentences.tell("malformed", language))
         forged = Look("forged", sentences.tell("forged", language), code="" if parsed is None else parsed.symbols)
         if listed is None and verified is None:
+            self._note(code, None if parsed is None else parsed.key_id, device, address)
             self.limits.charge("wrong", address, device)
             return forged
         async with self._lookup(listed, address, device) as found, self._db.transaction() as tx:
@@ -266,6 +277,7 @@ class ScanService:
             positions = [verified.position]
             issued = (await look_up(tx, positions, listed=() if listed is None else positions)).get(positions[0])
             if issued is None or issued.gtin is None or verified.url_gtin not in (None, issued.gtin):
+                self._note_unissued(code, verified, device, address)
                 return forged
             unit_id = issued.home(verified.unit_id)
             unit = await units.peek(tx, unit_id)
@@ -285,10 +297,11 @@ class ScanService:
             "seen": sentences.seen(scan_count, first_at, province, yours=False, language=language, other=False),
             "first": sentences.first(first_at, province, language),
         }
+        scan_id = uuid4()
         kind, key = _kind(issued, issued.mate_side or verified.side, scan_count, claimed=claimed, first_at=first_at)
         return Look(
             kind=kind,
-            message=sentences.tell(key, language, **values),
+            message=sentences.tell(key if shown.pays else sentences.UNREWARDED.get(key, key), language, **values),
             code=verified.symbols,
             listed=listed is not None,
             brand_slug=shown.brand_slug,
@@ -297,8 +310,26 @@ class ScanService:
             gtin=issued.gtin,
             scan_count=scan_count,
             first_when="" if first_at is None else sentences.when(first_at, province, language),
-            page_token=str(self._pages.dumps(self._bound(verified.symbols, device_id))),
+            scan_id=scan_id,
+            page_token=self._pages.make(verified.symbols, device_id, scan_id),
+            pays=shown.pays,
+            adults_only=shown.adults_only,
         )
+
+    async def find(self, tx: Tx, code: str) -> tuple[Issued, int] | None:
+        """What was issued under a code, and its unit's id; None where it was not. It tells a member of their own scan,
+        after limits let them look, and so counts towards none.
+        """  # noqa: D205 (one sentence)
+        _, verified, listed = self._recognise(code)
+        if verified is None:
+            verified = None if listed is None else listed.found(await foreign.look_up(tx, listed.hashes))
+        if verified is None:
+            return None
+        positions = [verified.position]
+        issued = (await look_up(tx, positions, listed=() if listed is None else positions)).get(positions[0])
+        if issued is None or issued.gtin is None:
+            return None
+        return issued, issued.home(verified.unit_id)
 
     def _province(self, adcode: int | None, language: Language) -> str | None:
         if adcode is None:
@@ -330,6 +361,10 @@ def _kind(issued: Issued, side: str, scan_count: int, *, claimed: bool, first_at
     if (issued.paired or issued.mate_side) and side == "outer":
         return "outer", "authentic.outer"
     return ("seen" if scan_count else "first"), "look"
+
+
+def _member(request: ScanRequest) -> int | None:
+    return None if request.member is None else request.member[0]
 
 
 def _body_hash(request: ScanRequest) -> bytes:

@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import text
-
-from campaigns import awards, claims
+from campaigns import appeals, awards, claims
 from campaigns.awards import Award
 from campaigns.claims import Claim
 from codegen import pairs
@@ -74,6 +72,7 @@ async def decide(tx: Tx, vault: Vault, claim_id: int, *, post: bool, reason: str
             raise Conflict(f"Claim {claim_id} cannot be paid: the unit's other code was claimed before.")
     else:
         await claims.void(tx, [claim.id], at=now())
+    await appeals.follow(tx, claim.id, granted=post, at=now(), by=actor)
     await audit.record(
         tx,
         brand_id=claim.brand_id,
@@ -94,11 +93,7 @@ async def _lock(tx: Tx, wanted: Sequence[Claim]) -> dict[int, int]:
     if not wanted:
         return {}
     mates = await pairs.mates(tx, {claim.unit_id for claim in wanted})
-    rows = await tx.execute(
-        text("SELECT id, brand_id, batch_id FROM unit WHERE id = ANY(CAST(:ids AS bigint[]))"),
-        {"ids": [*(claim.unit_id for claim in wanted), *mates.values()]},
-    )
-    await units.lock(tx, (tuple(row) for row in rows))
+    await units.lock(tx, await units.owners(tx, [*(claim.unit_id for claim in wanted), *mates.values()]))
     return mates
 
 

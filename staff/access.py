@@ -40,8 +40,10 @@ class Permission(StrEnum):
     SEE_DRAWS = "see_draws"
     EDIT_CAMPAIGNS = "edit_campaigns"  # earning rules, draws, held claims
     BLOCK_MEMBERS = "block_members"
+    MANAGE_BLOCKS = "manage_blocks"  # block lists; note that an alarm was seen
     EXPORT = "export"  # files that leave the console
     EDIT_BRAND = "edit_brand"  # look, texts, hosts, lines that law wants
+    MANAGE_SIGN_IN = "manage_sign_in"  # the brand's apps at WeChat, with their secrets
     MANAGE_STAFF = "manage_staff"
     SEE_TRAIL = "see_trail"  # the audit trail and its head
 
@@ -59,6 +61,7 @@ GRANTS: Final[dict[Role, frozenset[Permission]]] = {
         Permission.EDIT_CATALOGUE,
         Permission.EDIT_CAMPAIGNS,
         Permission.BLOCK_MEMBERS,
+        Permission.MANAGE_BLOCKS,
         Permission.EXPORT,
         Permission.EDIT_BRAND,
     },

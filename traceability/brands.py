@@ -33,6 +33,8 @@ LINE_CHARS_MAX: Final = 120
 URL_CHARS_MAX: Final = 300
 APPROVAL_CHARS_MAX: Final = 60
 HOST_CHARS_MAX: Final = 253
+APPEAL_DAYS: Final = 7
+APPEAL_DAYS_MAX: Final = 30
 BASEMAPS: Final = ("bundled", "custom", "none")
 REFRESH_S: Final = 1.0
 
@@ -76,6 +78,7 @@ class Settings:
         basemap: `bundled`, `custom` (at `basemap_url`) or `none`.
         basemap_url: the customer's own.
         basemap_attribution: what its licence wants said.
+        appeal_days: days within which a person answers an appeal.
         logo_hash: names the logo's content; empty where there is none.
     """
 
@@ -96,6 +99,7 @@ class Settings:
     basemap: str = "bundled"
     basemap_url: str = ""
     basemap_attribution: str = ""
+    appeal_days: int = APPEAL_DAYS
     logo_hash: str = ""
 
     @property
@@ -254,6 +258,9 @@ def judge(wanted: Settings) -> list[Problem]:
     found += judge_text("map_approval", wanted.map_approval, most=APPROVAL_CHARS_MAX)
     found += judge_text("map_waiver", wanted.map_waiver, most=TEXT_CHARS_MAX)
     found += judge_text("basemap_attribution", wanted.basemap_attribution, most=TEXT_CHARS_MAX)
+    if not 1 <= wanted.appeal_days <= APPEAL_DAYS_MAX:
+        sentence = f"Appeals are answered within 1 to {APPEAL_DAYS_MAX} days."
+        found.append(Problem("appeal_days", "appeal_days", sentence, {"most": APPEAL_DAYS_MAX}))
     return found + _judge_basemap(wanted)
 
 

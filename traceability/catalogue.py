@@ -12,10 +12,11 @@ from kernel import audit
 from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
 from traceability.changes import EditedMeanwhile, Problem, judge_text, refuse
+from traceability.legal_classes import CLASSES, REWARDS, adults_only, pays
 
 NAME_CHARS_MAX = 80
 UNITS_PER_CASE_MAX = 10_000
-_COLUMNS = "gtin, brand_id, name, name_en, units_per_case, version"
+_COLUMNS = "gtin, brand_id, name, name_en, units_per_case, version, legal_class, rewards"
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -32,7 +33,7 @@ class Brand:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A trade item by its GTIN (14 digits)."""
+    """A trade item by its GTIN (14 digits); for its class and rewards see `traceability.legal_classes`."""
 
     gtin: str
     brand_id: int
@@ -40,6 +41,8 @@ class Product:
     name_en: str
     units_per_case: int
     version: int = 1
+    legal_class: str = "none"
+    rewards: str = "default"
 
 
 def _judge_names(name: str, name_en: str) -> None:
@@ -96,13 +99,22 @@ async def list_brands(tx: Tx) -> list[Brand]:
     return [Brand(*row) for row in rows]
 
 
-def judge_product(*, name: str, name_en: str, units_per_case: int) -> list[Problem]:
+def judge_product(
+    *, name: str, name_en: str, units_per_case: int, legal_class: str = "none", rewards: str = "default"
+) -> list[Problem]:
     """Everything that is wrong with a product's fields. Pure."""
     found = judge_text("name", name, least=1, most=NAME_CHARS_MAX)
     found += judge_text("name_en", name_en, least=1, most=NAME_CHARS_MAX)
     if not 1 <= units_per_case <= UNITS_PER_CASE_MAX:
         sentence = f"A carton holds 1 to {UNITS_PER_CASE_MAX:,} units."
         found.append(Problem("units_per_case", "case", sentence, {"most": f"{UNITS_PER_CASE_MAX:,}"}))
+    if legal_class not in CLASSES:
+        found.append(Problem("legal_class", "choice", f"legal_class is one of {', '.join(CLASSES)}."))
+    elif rewards not in REWARDS:
+        found.append(Problem("rewards", "choice", f"rewards is one of {', '.join(REWARDS)}."))
+    elif rewards == "on" and CLASSES[legal_class].rewards == "never":
+        sentence = f"Rewards cannot be switched on for the class {legal_class}."
+        found.append(Problem("rewards", "rewards_never", sentence))
     return found
 
 
@@ -119,7 +131,16 @@ def _judge_gtin(gtin: str) -> tuple[str, list[Problem]]:
 
 
 async def create_product(
-    tx: Tx, *, brand_id: int, gtin: str, name: str, name_en: str, units_per_case: int, actor: str
+    tx: Tx,
+    *,
+    brand_id: int,
+    gtin: str,
+    name: str,
+    name_en: str,
+    units_per_case: int,
+    actor: str,
+    legal_class: str = "none",
+    rewards: str = "default",
 ) -> Product:
     """Create a product.
 
@@ -129,23 +150,35 @@ async def create_product(
         Conflict: the GTIN is taken (by this brand or another).
     """
     gtin, problems = _judge_gtin(gtin)
-    refuse([*problems, *judge_product(name=name, name_en=name_en, units_per_case=units_per_case)])
+    law = {"legal_class": legal_class, "rewards": rewards}
+    refuse([*problems, *judge_product(name=name, name_en=name_en, units_per_case=units_per_case, **law)])
     row = await tx.execute(
         text("""
-            INSERT INTO product (gtin, brand_id, name, name_en, units_per_case)
-            VALUES (:gtin, :brand, :name, :name_en, :units) ON CONFLICT DO NOTHING RETURNING gtin"""),
-        {"gtin": gtin, "brand": brand_id, "name": name, "name_en": name_en, "units": units_per_case},
+            INSERT INTO product (gtin, brand_id, name, name_en, units_per_case, legal_class, rewards)
+            VALUES (:gtin, :brand, :name, :name_en, :units, :legal_class, :rewards)
+            ON CONFLICT DO NOTHING RETURNING gtin"""),
+        {"gtin": gtin, "brand": brand_id, "name": name, "name_en": name_en, "units": units_per_case, **law},
     )
     if row.scalar_one_or_none() is None:
         sentence = f"There is a product with GTIN {gtin} already."
         raise Conflict(sentence, field="gtin", problems=(Problem("gtin", "gtin_taken", sentence, {"gtin": gtin}),))
-    after = {"name": name, "name_en": name_en, "units_per_case": units_per_case}
+    after = {"name": name, "name_en": name_en, "units_per_case": units_per_case, **law}
     await audit.record(tx, brand_id=brand_id, actor=actor, action="product.create", subject=gtin, after=after)
-    return Product(gtin, brand_id, name, name_en, units_per_case)
+    return Product(gtin, brand_id, name, name_en, units_per_case, legal_class=legal_class, rewards=rewards)
 
 
 async def update_product(
-    tx: Tx, *, brand_id: int, gtin: str, name: str, name_en: str, units_per_case: int, version: int, actor: str
+    tx: Tx,
+    *,
+    brand_id: int,
+    gtin: str,
+    name: str,
+    name_en: str,
+    units_per_case: int,
+    version: int,
+    actor: str,
+    legal_class: str | None = None,
+    rewards: str | None = None,
 ) -> Product:
     """Change a product; its GTIN is printed and never changes.
 
@@ -158,25 +191,34 @@ async def update_product(
         units_per_case: units in a carton.
         version: of the product that the person saw.
         actor: who.
+        legal_class: for which law restricts rewards; None leaves it.
+        rewards: what the brand chooses for them; None leaves it.
 
     Raises:
         InvalidInput: a field is wrong; the detail `problems` names all of them.
         NotFound: the brand has no such product.
         EditedMeanwhile: somebody else saved a change since.
     """
-    refuse(judge_product(name=name, name_en=name_en, units_per_case=units_per_case))
     before = await product(tx, gtin, brand_id=brand_id, locked=True)
+    law = {
+        "legal_class": before.legal_class if legal_class is None else legal_class,
+        "rewards": before.rewards if rewards is None else rewards,
+    }
+    refuse(judge_product(name=name, name_en=name_en, units_per_case=units_per_case, **law))
     if before.version != version:
         raise EditedMeanwhile(f"product {gtin}", version=before.version)
-    after = Product(gtin, brand_id, name, name_en, units_per_case, before.version + 1)
-    changed = [each for each in ("name", "name_en", "units_per_case") if getattr(before, each) != getattr(after, each)]
+    after = Product(gtin, brand_id, name, name_en, units_per_case, before.version + 1, **law)
+    changed = [
+        each for each in ("name", "name_en", "units_per_case", *law) if getattr(before, each) != getattr(after, each)
+    ]
     if not changed:
         return before
     await tx.execute(
         text("""
-            UPDATE product SET name = :name, name_en = :name_en, units_per_case = :units, version = :version
+            UPDATE product SET name = :name, name_en = :name_en, units_per_case = :units, version = :version,
+                legal_class = :legal_class, rewards = :rewards
             WHERE gtin = :gtin"""),
-        {"name": name, "name_en": name_en, "units": units_per_case, "version": after.version, "gtin": gtin},
+        {"name": name, "name_en": name_en, "units": units_per_case, "version": after.version, "gtin": gtin, **law},
     )
     await audit.record(
         tx,
@@ -242,13 +284,26 @@ class Shown:
     brand_en: str
     product: str
     product_en: str
+    legal_class: str = "none"
+    rewards: str = "default"
+
+    @property
+    def pays(self) -> bool:
+        """Whether its units have a reward at all."""
+        return pays(self.legal_class, self.rewards)
+
+    @property
+    def adults_only(self) -> bool:
+        """Whether a claim asks for age first."""
+        return self.pays and adults_only(self.legal_class)
 
 
 async def shown(tx: Tx, gtins: list[str]) -> dict[str, Shown]:
     """Names of products and their brands, by GTIN, in one statement."""
     rows = await tx.execute(
         text("""
-            SELECT p.gtin, b.slug, b.name, b.name_en, p.name, p.name_en FROM product p JOIN brand b ON b.id = p.brand_id
+            SELECT p.gtin, b.slug, b.name, b.name_en, p.name, p.name_en, p.legal_class, p.rewards
+            FROM product p JOIN brand b ON b.id = p.brand_id
             WHERE p.gtin = ANY(CAST(:gtins AS text[]))"""),
         {"gtins": gtins},
     )

@@ -188,16 +188,25 @@ async def count_views(tx: Tx, day: date, views: dict[tuple[int, int], int]) -> N
     )
 
 
+# Made beside the journal and then attached: `PARTITION OF` would lock the journal against scans, and wait for that
+# behind whoever reads it long. A month that was detached keeps its name and is not made again.
+_MAKE_PARTITION = """
+    DO $$ BEGIN
+        PERFORM pg_advisory_xact_lock(1498959169, 32);
+        IF to_regclass('{name}') IS NULL THEN
+            CREATE TABLE {name} (LIKE scan INCLUDING ALL);
+            ALTER TABLE scan ATTACH PARTITION {name} FOR VALUES FROM ('{low} 00:00+00') TO ('{high} 00:00+00');
+        END IF;
+    END $$"""
+
+
 def partition_statements(today: date, *, months_ahead: int = 3) -> list[str]:
     """The statements that make the journal's partitions for last month, this one and those ahead, where missing."""
     first = today.year * 12 + today.month - 2  # months since year 0 of last month
     statements = []
     for month in range(first, first + 2 + months_ahead):
         low, high = (date(m // 12, m % 12 + 1, 1) for m in (month, month + 1))
-        statements.append(
-            f"CREATE TABLE IF NOT EXISTS scan_{low:%Y_%m} PARTITION OF scan "
-            f"FOR VALUES FROM ('{low} 00:00+00') TO ('{high} 00:00+00')"
-        )
+        statements.append(_MAKE_PARTITION.format(name=f"scan_{low:%Y_%m}", low=low, high=high))
     return statements
 
 

@@ -107,7 +107,10 @@ class Look:
         gtin: 14 digits, or empty.
         scan_count: scans recorded so far.
         first_when: day and province of the first scan in words, or empty.
-        page_token: to be sent with the scan; good for five minutes.
+        scan_id: for the scan of this page, however often it is sent; None where there is nothing to scan.
+        page_token: to be sent with that scan, and no other; good for five minutes.
+        pays: whether units of the product have a reward at all, by the class that law puts it in.
+        adults_only: whether a claim asks for age first.
         listed: whether somebody else made the code; `code` is then its text as it was read.
     """
 
@@ -120,5 +123,8 @@ class Look:
     gtin: str = ""
     scan_count: int = 0
     first_when: str = ""
+    scan_id: UUID | None = None
     page_token: str = ""
     listed: bool = False
+    pays: bool = True
+    adults_only: bool = False

@@ -60,12 +60,14 @@ brand_setting = Table(
     Column("basemap", String(10), nullable=False),
     Column("basemap_url", String(300), nullable=False),
     Column("basemap_attribution", String(200), nullable=False),
+    Column("appeal_days", SmallInteger, nullable=False, server_default="7"),
     Column("logo", LargeBinary),
     Column("logo_type", String(10)),
     Column("logo_hash", String(16)),
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("colour ~ '^(#[0-9a-f]{6})?$'", name="colour"),
     CheckConstraint("basemap IN ('bundled', 'custom', 'none')", name="basemap"),
+    CheckConstraint("appeal_days BETWEEN 1 AND 30", name="appeal_days"),
     CheckConstraint("(logo IS NULL) = (logo_hash IS NULL) AND (logo IS NULL) = (logo_type IS NULL)", name="logo"),
 )
 
@@ -78,7 +80,10 @@ product = Table(
     Column("name_en", String(80), nullable=False),
     Column("units_per_case", Integer, nullable=False, server_default="24"),
     Column("version", Integer, nullable=False, server_default="1"),
+    Column("legal_class", String(20), nullable=False, server_default="none"),
+    Column("rewards", String(8), nullable=False, server_default="default"),
     CheckConstraint("gtin ~ '^[0-9]{14}$'", name="gtin"),
+    CheckConstraint("rewards IN ('default', 'on', 'off')", name="rewards"),
     Index("ix_product_brand_id", "brand_id"),
 )
 
@@ -226,6 +231,20 @@ scan = Table(
     Index("ix_scan_unit_id_at", "unit_id", "at"),
     Index("ix_scan_tx_at", "tx", "at"),
     postgresql_partition_by="RANGE (at)",
+)
+
+# Months taken out of the journal: what they held, for whoever proves that nothing is missing.
+scan_archive = Table(
+    "scan_archive",
+    metadata,
+    Column("name", String(12), primary_key=True),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("counted", BigInteger, nullable=False),  # those that count as scans of a unit
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("detached_at", DateTime(timezone=True)),
+    Column("actor", String(80), nullable=False),
 )
 
 scan_replay = Table(

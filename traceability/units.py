@@ -104,6 +104,14 @@ _SAVE: Final = Statement(f"""
 """)  # noqa: S608 (constants)
 
 
+async def owners(tx: Tx, unit_ids: list[int]) -> list[tuple[int, int, int]]:
+    """(unit id, brand id, batch id) of those of the units that have a row; to be locked."""
+    rows = await tx.execute(
+        text("SELECT id, brand_id, batch_id FROM unit WHERE id = ANY(CAST(:ids AS bigint[]))"), {"ids": unit_ids}
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
 async def save(tx: Tx, units: Iterable[UnitState]) -> None:
     """Write units back: one statement for the locked ones, one for the new ones.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from campaigns.appeals import Standing
 from kernel.errors import InvalidInput
 from traceability.scans import Look, Outcome, ScanRequest
 from web.visits import Form, Visit
@@ -29,6 +30,14 @@ TONES: Final = {
 }
 """How each kind of look and each outcome is coloured; its words say the same."""
 
+CLAIMABLE: Final = frozenset({Outcome.AUTHENTIC, Outcome.INACTIVE})
+"""What an anonymous scan of a code ends in whose reward is still there."""
+SETTLED: Final = frozenset(
+    {Outcome.AWARDED, Outcome.HELD, Outcome.REPEAT, Outcome.TAKEN, Outcome.VOIDED, Outcome.INACTIVE}
+)
+"""What a member's scan of a code ends in after which there is nothing to come back for."""
+UNSETTLED: Final = frozenset({Outcome.INACTIVE, Outcome.HELD, Outcome.REFUSED, Outcome.REPEAT})
+"""What a member's scan ends in of which there is more to tell than its sentence."""
 _BUTTONS: Final = {
     "first": "claim.go",
     "seen": "claim.go",
@@ -37,7 +46,14 @@ _BUTTONS: Final = {
     "claimed": "claim.record",
     "outer": "claim.record",
 }
+_CLAIMED: Final = frozenset({"kept", "held", "paid"})
 _REWARDED: Final = frozenset({"first", "seen", "inactive", "leaked"})
+_CLASSES: Final = {
+    "impossible_travel": "place", "leaked_key": "key", "blocked_member": "account", "page_token": "page",
+    "velocity": "pace", "blocked_unit": "list", "blocked_batch": "list", "blocked_device": "list",
+    "blocked_address": "list",
+}  # fmt: skip
+"""What kind of reason a rule is: enough to know what to answer, and too little to learn the rule by."""
 _SOURCES: Final = frozenset({"gps", "wechat"})
 
 
@@ -50,23 +66,34 @@ class Offer:
         button: key of the scan button's text; empty where the code cannot be scanned.
         sign_in: whether signing in comes first.
         other_brand: whether the visitor is signed in, but with another brand.
+        ask_age: whether they say first that they are 18 or older.
     """
 
     scan_id: UUID
     button: str
     sign_in: bool
     other_brand: bool
+    ask_age: bool = False
 
 
-def offer(look: Look, visit: Visit) -> Offer:
-    """Decide what the landing page offers."""
+def offer(look: Look, visit: Visit, standing: Standing | None = None, *, adult: bool = False) -> Offer:
+    """Decide what the landing page offers; whoever has a claim there already needs no second one."""
     other_brand = visit.member is not None and visit.brand_slug != look.brand_slug
+    rewarded = look.kind in _REWARDED and look.pays and (standing is None or standing.kind not in _CLAIMED)
+    stranger = visit.member is None or other_brand
+    button = _BUTTONS.get(look.kind, "")
     return Offer(
-        scan_id=uuid4(),
-        button=_BUTTONS.get(look.kind, ""),
-        sign_in=look.kind in _REWARDED and (visit.member is None or other_brand),
+        scan_id=look.scan_id or uuid4(),
+        button=button if rewarded or not button else "claim.record",
+        sign_in=rewarded and stranger,
         other_brand=other_brand,
+        ask_age=rewarded and not stranger and look.adults_only and not adult,
     )
+
+
+def reason_class(rule: str) -> str:
+    """The class of a rule's reason, as the consumer is told it."""
+    return _CLASSES.get(rule, "other")
 
 
 def scan_request(form: Form, visit: Visit) -> ScanRequest:
@@ -105,7 +132,7 @@ def _location(form: Form) -> dict[str, Any] | None:
 
 def _number(name: str, text: str) -> float:
     try:
-        value = float(text)
+        value = float(text if text.isascii() and "_" not in text else "")  # not all that Python takes for a number
     except ValueError as error:
         raise InvalidInput(f"{name} is no number.", field=name) from error
     if not abs(value) < 1e7:

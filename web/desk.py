@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
+from kernel.clock import now
 from traceability.regions import Regions
-from web import assets, livery, texts, visits
+from web import assets, claims, later, livery, texts, visits
 from web.assets import Assets
 from web.livery import Livery
 from web.ports import Ports
@@ -45,6 +47,7 @@ class Desk:
     assets: Assets
     templates: Environment
     story: bool
+    printed_host: str = ""
 
     def visit(self, request: Request[Any, Any, Any]) -> Visit:
         """Read who asks."""
@@ -80,6 +83,7 @@ class Desk:
             context: the template's names.
         """
         worn = self.livery(visit, brand)
+        leads_to = self.wechat(visit, brand)
         html = render(
             self.templates,
             template,
@@ -89,11 +93,17 @@ class Desk:
             figures=self.story,
             livery=worn,
             elsewhere=self._elsewhere(visit, worn),
+            wechat=bool(leads_to),
             switch=visit.path if switch is None else switch,
+            kept=later.read(visit.later, at=now()),
             **context,
         )
         body = html.encode("utf-8", "replace")
         sent = SECURITY_HEADERS | {"Vary": "Accept-Encoding"} | (headers or {})
+        if leads_to:
+            # browsers hold a form's redirects against this, too
+            policy = sent["Content-Security-Policy"]
+            sent["Content-Security-Policy"] = policy.replace("form-action 'self'", f"form-action 'self' {leads_to}")
         if visit.gzip and len(body) >= _PACK_BYTES_MIN:
             body = gzip.compress(body, compresslevel=6, mtime=0)
             sent["Content-Encoding"] = "gzip"
@@ -105,13 +115,32 @@ class Desk:
             cookies=[*visit.cookies, *cookies],
         )
 
+    def wechat(self, visit: Visit, slug: str) -> str:
+        """The origin that a button for sign-in with WeChat leads to; empty where the page has none.
+
+        It has one within WeChat, where the brand has an official account, and on the one host that WeChat sends
+        people back to: the member centre's where the brand has named one, else the printed one.
+        """
+        leads_to = self.ports.wechat(slug) if visit.in_wechat and slug else ""
+        return leads_to if visit.host.lower() == self.sign_in_host(slug) else ""
+
+    def sign_in_host(self, slug: str) -> str:
+        """The host that a brand's people come back to from WeChat."""
+        shown = self.ports.brand(slug)
+        return (shown.settings.member_host if shown is not None else "") or self.printed_host
+
+    @property
+    def scheme(self) -> str:
+        """Of our own addresses."""
+        return "https" if self.secure else "http"
+
     def _elsewhere(self, visit: Visit, worn: Livery | None) -> str:
         """Where the member centre is, if not here; empty otherwise."""
         host = "" if worn is None else worn.elsewhere(visit.host)
-        return f"{'https' if self.secure else 'http'}://{host}" if host else ""
+        return f"{self.scheme}://{host}" if host else ""
 
     def redirect(self, visit: Visit, path: str, *, cookies: Iterable[Cookie] = ()) -> Response[bytes]:
-        """Send the browser to another page of ours by GET (RFC 9110 §15.4.4)."""
+        """Send the browser to another page by GET (RFC 9110 §15.4.4); a path is one of ours."""
         return Response(
             b"",
             status_code=303,
@@ -124,17 +153,29 @@ class Desk:
         """A cookie under this installation's rule for `Secure`."""
         return visits.cookie(name, value, days=days, secure=self.secure)
 
+    def keep_later(self, visit: Visit, code: str) -> Cookie:
+        """Has this phone keep a code for a day."""
+        return self.cookie(visits.LATER, later.with_code(visit.later, code, at=now()), days=1)
+
+    def claimed(self, visit: Visit, code: str) -> list[Cookie]:
+        """Has this phone keep a code no longer; nothing where it did not."""
+        left = later.without_code(visit.later, code, at=now())
+        return [self.cookie(visits.LATER, left, days=1 if left else 0)] if visit.later else []
+
     def forget_session(self) -> Cookie:
         """Takes the session cookie away."""
         return self.cookie(visits.SESSION, "", days=0)
 
 
-def open_desk(ports: Ports, *, secure_cookies: bool, regions: Regions | None = None, story: bool = True) -> Desk:
+def open_desk(
+    ports: Ports, *, secure_cookies: bool, public_url: str = "", regions: Regions | None = None, story: bool = True
+) -> Desk:
     """Make ready everything that pages need.
 
     Args:
         ports: the use cases.
         secure_cookies: whether cookies travel over HTTPS only.
+        public_url: the setting `YIMA_PUBLIC_URL`: the host that is printed.
         regions: provinces' names; None to load the file that set-up builds.
         story: whether there is a page of figures; it names dealers, so that only a trial shows it to everybody.
 
@@ -148,6 +189,7 @@ def open_desk(ports: Ports, *, secure_cookies: bool, regions: Regions | None = N
         assets=assets.load(),
         templates=environment(),
         story=story,
+        printed_host=urlsplit(public_url).netloc.lower(),
     )
 
 
@@ -163,6 +205,7 @@ def environment() -> Environment:
     )
     templates.filters["grouped"] = grouped
     templates.filters["count"] = "{:,}".format
+    templates.globals["reason_class"] = claims.reason_class
     templates.globals["day"] = texts.day
     templates.globals["minute"] = texts.minute
     return templates

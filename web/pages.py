@@ -7,10 +7,12 @@ link previews fetch addresses.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote
 
 from litestar import Request, Response, Router, get, post, route
+from litestar.datastructures import Cookie
 from litestar.di import NamedDependency, Provide
 from litestar.enums import HttpMethod
 from litestar.exceptions import NotFoundException
@@ -21,7 +23,7 @@ from codegen import gs1
 from kernel.errors import InvalidInput, NotAuthenticated, TooMany, YimaError
 from traceability.regions import Regions
 from traceability.scans import Look
-from web import claims, failures, linksets, livery, older, resolver, story, visits
+from web import claims, failures, linksets, livery, older, resolver, story, visits, wechat
 from web.assets import static_route
 from web.desk import Desk, open_desk
 from web.ports import Ports
@@ -70,7 +72,7 @@ async def find(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
 async def landing(desk: GivenDesk, visit: GivenVisit, code: FromPath[str]) -> Response[bytes]:
     """The page behind a printed code, short form."""
     look = await desk.ports.look(code, device=visit.device, language=visit.language, address=visit.address)
-    return _landing_page(desk, visit, look, code)
+    return await _landing_page(desk, visit, look, code)
 
 
 @route("/F/{packed:str}", http_method=READ)
@@ -80,7 +82,7 @@ async def older_address(desk: GivenDesk, visit: GivenVisit, packed: FromPath[str
     if text is None:
         raise NotFoundException("There is no such page.")
     look = await desk.ports.look(text, device=visit.device, language=visit.language, address=visit.address)
-    return _landing_page(desk, visit, look, text)
+    return await _landing_page(desk, visit, look, text)
 
 
 async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, str]) -> Response[bytes] | None:
@@ -95,12 +97,16 @@ async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, s
     if look.kind == "malformed":
         return None
     status = 404 if look.kind == "forged" else 200
-    return _landing_page(desk, visit, look, path.rpartition("/")[2], status=status, headers=headers)
+    return await _landing_page(desk, visit, look, path.rpartition("/")[2], status=status, headers=headers)
 
 
-def _landing_page(
+async def _landing_page(
     desk: Desk, visit: Visit, look: Look, typed: str, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response[bytes]:
+    standing, adult = None, False
+    if visit.member is not None and look.brand_slug == visit.brand_slug and look.kind != "voided":
+        standing = await desk.ports.standing(visit.member, look.code)
+        adult = look.adults_only and await desk.ports.is_adult(visit.member)
     return desk.page(
         visit,
         "landing.html",
@@ -109,7 +115,8 @@ def _landing_page(
         brand=look.brand_slug,
         look=look,
         tone=claims.TONES[look.kind],
-        offer=claims.offer(look, visit),
+        offer=claims.offer(look, visit, standing, adult=adult),
+        standing=standing,
         typed=typed[:TYPED_CHARS_MAX],
         error="",
     )
@@ -133,11 +140,24 @@ async def product(desk: GivenDesk, visit: GivenVisit, gtin: FromPath[str]) -> Re
 async def scan(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[bytes]:
     """Scan; sent again with the same scan id, the form gets the same answer."""
     request = claims.scan_request(form, visit)
+    if visit.member is not None and form.get("adult") == "1":
+        await desk.ports.confirm_adult(visit.member)
     reply = await desk.ports.scan(request)
     back = older.path_of(request.code)
+    remembered = visit.member is None and bool(form.get("later")) and reply.outcome in claims.CLAIMABLE
+    if remembered:
+        cookies = [desk.keep_later(visit, request.code)]
+    else:
+        cookies = desk.claimed(visit, request.code) if reply.outcome in claims.SETTLED else []
+    standing = None
+    if visit.member is not None and reply.outcome in claims.UNSETTLED:
+        standing = await desk.ports.standing(visit.member, request.code)
     return desk.page(
         visit,
         "result.html",
+        standing=standing,
+        cookies=cookies,
+        remembered=remembered,
         brand=form.get("brand", ""),
         switch=back,
         reply=reply,
@@ -153,11 +173,15 @@ async def send_code(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Resp
     """Send a one-time code, and ask for it."""
     error: YimaError | None = None
     try:
-        await desk.ports.request_code(_field(form, "brand"), _field(form, "phone"), visit.language)
+        await desk.ports.request_code(
+            _field(form, "brand"), _field(form, "phone"), visit.language, address=visit.address
+        )
     except (InvalidInput, TooMany) as raised:
         # Shown beside the field, where it can be mended, not on a page of its own.
         error = raised
-    return _code_page(desk, visit, form, error)
+    # Whoever is called away while the message travels finds the code again.
+    cookies = [desk.keep_later(visit, form["code"])] if error is None and form.get("code") else []
+    return _code_page(desk, visit, form, error, cookies=cookies)
 
 
 @post("/sign-in", status_code=200)
@@ -165,7 +189,9 @@ async def sign_in(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Respon
     """Sign in, and go back to the code that led here."""
     brand = _field(form, "brand")
     try:
-        token = await desk.ports.sign_in(brand, _field(form, "phone"), form.get("one_time_code", ""))
+        token = await desk.ports.sign_in(
+            brand, _field(form, "phone"), form.get("one_time_code", ""), address=visit.address
+        )
     except (InvalidInput, NotAuthenticated, TooMany) as error:
         return _code_page(desk, visit, form, error)
     cookies = [
@@ -181,7 +207,22 @@ async def sign_out(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Respo
     return desk.redirect(visit, "/", cookies=[desk.forget_session(), desk.cookie(visits.BRAND, "", days=0)])
 
 
-@route(["/code", "/scan", "/sign-in", "/sign-in/code", "/sign-out"], http_method=READ)
+@post("/appeal", status_code=200)
+async def appeal(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[bytes]:
+    """Ask a person to look at what a rule held or refused, and go back to where that stands."""
+    if visit.member is None:
+        raise NotAuthenticated("Sign in first: the answer is for the person who claimed.")
+    given = form.get("claim", "")
+    if given:
+        number = int(given) if given.isascii() and given.isdigit() and len(given) <= 18 else 0
+        await desk.ports.appeal(visit.member, claim_id=number)
+        return desk.redirect(visit, "/me")
+    code = _field(form, "code")
+    await desk.ports.appeal(visit.member, code=code)
+    return desk.redirect(visit, older.path_of(code))
+
+
+@route(["/appeal", "/code", "/scan", "/sign-in", "/sign-in/code", "/sign-out"], http_method=READ)
 async def start_over(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
     """An address that only takes forms, opened from the address bar."""
     return desk.redirect(visit, "/")
@@ -243,7 +284,9 @@ def routes(
     Raises:
         ConfigurationError: the front end or the region data are not built.
     """
-    desk = open_desk(ports, secure_cookies=secure_cookies, regions=regions, story=story)
+    desk = open_desk(
+        ports, secure_cookies=secure_cookies, public_url=public_url, regions=regions, story=story
+    )  # fmt: skip
     pages: list[ControllerRouterHandler] = [
         home,
         find,
@@ -254,11 +297,13 @@ def routes(
         send_code,
         sign_in,
         sign_out,
+        appeal,
         start_over,
         me,
         draw,
         brand_file,
     ]
+    pages += wechat.HANDLERS
     pages += resolver.handlers(resolver.Resolver(desk, public_url, digital_link))
     if story:
         pages.append(figures)
@@ -308,7 +353,9 @@ def _return_path(form: Form) -> str:
     return older.path_of(form["code"]) if form.get("code") else "/me"
 
 
-def _code_page(desk: Desk, visit: Visit, form: Form, error: YimaError | None) -> Response[bytes]:
+def _code_page(
+    desk: Desk, visit: Visit, form: Form, error: YimaError | None, *, cookies: Iterable[Cookie] = ()
+) -> Response[bytes]:
     """The page that asks for the one-time code, or for the number again where it is no number."""
     sentence = "" if error is None else failures.error_sentence(error, visit.language, scope="error.sign")
     wait = None if error is None else error.details.get("retry_after_s")
@@ -319,6 +366,7 @@ def _code_page(desk: Desk, visit: Visit, form: Form, error: YimaError | None) ->
         brand=form.get("brand", ""),
         switch=_return_path(form),
         headers={"Retry-After": str(wait)} if isinstance(wait, int) else None,
+        cookies=cookies,
         ask_phone=isinstance(error, InvalidInput) and "one_time_code" not in form,
         phone=form.get("phone", ""),
         brand_slug=form.get("brand", ""),

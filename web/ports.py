@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from campaigns.appeals import Standing, Waiting
 from insights.figures import Figures
+from members.wechat_door import Return
 from traceability.brands import Shown
 from traceability.pictures import Picture
 from traceability.product_links import Resolved
 from traceability.scans import Look, ScanReply, ScanRequest
+
+if TYPE_CHECKING:
+    from web.visits import Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class Me:
     prizes: list[PrizeHeld] = field(default_factory=list)
     recent: list[tuple[datetime, str, int]] = field(default_factory=list)
     """Latest ledger movements: when, product or kind in words, points."""
+    waiting: list[Waiting] = field(default_factory=list)
+    """Claims that wait, and appeals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +78,24 @@ class Ports(Protocol):
         """Scan a code."""
         ...
 
-    async def request_code(self, brand_slug: str, phone: str, language: str) -> None:
+    async def request_code(self, brand_slug: str, phone: str, language: str, *, address: str | None) -> None:
         """Send a one-time sign-in code."""
         ...
 
-    async def sign_in(self, brand_slug: str, phone: str, code: str) -> str:
+    async def sign_in(self, brand_slug: str, phone: str, code: str, *, address: str | None) -> str:
         """Sign in; returns a bearer token for the session cookie."""
+        ...
+
+    def wechat(self, brand_slug: str) -> str:
+        """The origin that the button for sign-in with WeChat leads to; empty where the brand offers none."""
+        ...
+
+    async def begin_wechat(self, brand_slug: str, *, code: str, redirect_uri: str, visit: Visit) -> str:
+        """Begin a sign-in with WeChat; returns WeChat's address to go to."""
+        ...
+
+    async def finish_wechat(self, *, state: str, code: str, visit: Visit) -> Return:
+        """End a sign-in with WeChat; raises where this browser began none such."""
         ...
 
     def bearer(self, token: str) -> tuple[int, int] | None:
@@ -85,6 +104,22 @@ class Ports(Protocol):
 
     async def me(self, member: tuple[int, int], language: str) -> Me:
         """What a member sees of themselves."""
+        ...
+
+    async def standing(self, member: tuple[int, int], code: str) -> Standing | None:
+        """Where a member stands with the reward behind a code; None where it is none of their brand's."""
+        ...
+
+    async def appeal(self, member: tuple[int, int], *, code: str = "", claim_id: int | None = None) -> None:
+        """Ask a person to look at what a rule held or refused, by the code or by the claim."""
+        ...
+
+    async def is_adult(self, member: tuple[int, int]) -> bool:
+        """Whether a member has said to be 18 or older."""
+        ...
+
+    async def confirm_adult(self, member: tuple[int, int]) -> None:
+        """Keep that a member says so."""
         ...
 
     async def draw(self, name: str, language: str) -> DrawShown:

@@ -67,9 +67,36 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "网络不稳，正在自动重试。您的领取不会重复，也不会丢失。",
         "The network is poor; trying again. Your claim is neither lost nor doubled.",
     ),
+    "claim.resumed": (
+        "正在完成您刚才的登记，不会重复领取。",
+        "Finishing what you tapped before; nothing is claimed twice.",
+    ),
     "claim.failed": (
-        "仍然没有网络。请到信号好的地方再点一次，不会重复领取。",
-        "Still no network. Find a better signal and tap again; nothing is claimed twice.",
+        "仍然没有网络。网络恢复后会自动继续，也可以再点一次，不会重复领取。",
+        "Still no network. It goes on by itself when there is one, or tap again; nothing is claimed twice.",
+    ),
+    "offline": (
+        "您已离线。此页内容仍然有效；网络恢复后会自动继续。",
+        "You are offline. What this page says stays true; it goes on by itself when you are back.",
+    ),
+    # Claim later
+    "later.title": ("本机记住的码", "Codes that this phone keeps"),
+    "later.until": ("保留到{until}", "kept until {until}"),
+    "later.note": (
+        "不登录时，本机会记住此码 24 小时，方便您稍后领取；奖励不会为您预留，谁先登录领取归谁。",
+        (
+            "Without signing in, this phone keeps the code for 24 hours so that you can claim later. "
+            "Nothing is reserved: the reward goes to whoever signs in and claims first."
+        ),
+    ),
+    "later.lead": (
+        "这次扫码已记录，奖励尚未领取。现在登录即可领取，24 小时内也可从首页或“我的”回来。",
+        "Your scan is recorded and the reward not taken yet. Sign in now, or within 24 hours from “My account”.",
+    ),
+    "age.confirm": ("我已满 18 周岁", "I am 18 or older"),
+    "age.why": (
+        "法律不允许向未成年人提供酒类商品的奖励。我们只记录您的确认和时间，不问生日。",
+        "The law keeps rewards for alcohol from minors. We keep your word and its time, and ask for no date of birth.",
     ),
     "location.share": ("同时告诉品牌我的位置（可选）", "Also tell the brand where I am (optional)"),
     "location.why": (
@@ -104,11 +131,27 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "sign.enter": ("登录", "Sign in"),
     "sign.back": ("换一个手机号", "Use another number"),
     "sign.again": ("重新发送", "Send again"),
+    "sign.unsent": (
+        "没有网络，验证码没有发出。请稍后再点一次。",
+        "No network: no code was sent. Tap again in a moment.",
+    ),
+    "sign.failed": (
+        "网络不稳，没有登录成功。请再点一次；如提示验证码无效，请重新获取。",
+        "The network failed, and you are not signed in. Tap again; if the code is refused, ask for a new one.",
+    ),
     "sign.out": ("退出登录", "Sign out"),
     "sign.scan": (
         "请先扫描任一商品上的码，在那里登录。",
         "Scan the code on any product first; you sign in there.",
     ),
+    # Sign-in with WeChat
+    "wechat.go": ("微信一键登录", "Sign in with WeChat"),
+    "wechat.consent": (
+        "点击即表示您同意加密保存微信给出的身份编号，仅用于登录和发放奖励。",
+        "By tapping you agree that we store WeChat's identifier of you, encrypted, for sign-in and rewards only.",
+    ),
+    "wechat.ended": ("没有登录", "Not signed in"),
+    "wechat.home": ("返回首页", "Back to the start"),
     # Result
     "outcome.awarded": ("奖励已到账", "Reward added"),
     "outcome.authentic": ("扫码已记录", "Scan recorded"),
@@ -133,6 +176,40 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "result.draw": ("此抽奖的规则与核对方法", "This draw's rules and how to check it"),
     "result.me": ("查看我的积分与奖品", "My points and prizes"),
     "result.back": ("返回此码", "Back to the code"),
+    "outcome.kept": ("奖励已为您保留", "Your reward is kept"),
+    # Where a member stands with a reward, and appeals
+    "standing.title": ("您的奖励", "Your reward"),
+    "standing.kept": (
+        "此码尚未激活。您的奖励已保留，激活后自动发放，无需再扫。",
+        "This code is not activated yet. Your reward is kept and paid on activation; there is no need to scan again.",
+    ),
+    "standing.held": ("您的领取正在等待人工核实。", "Your claim waits for a person to look at it."),
+    "standing.refused": ("您的领取未通过规则审核。", "A rule did not accept your claim."),
+    "reason.place": (
+        "原因：此码在相距很远的两地先后出现，可能被人复制。",
+        "The reason: this code turned up at two places far apart, so it may have been copied.",
+    ),
+    "reason.key": (
+        "原因：制作此码的密钥已外泄，仅凭码无法确认。",
+        "The reason: the key that made this code has leaked, so the code alone proves little.",
+    ),
+    "reason.account": ("原因：您的会员账户已被暂停领取。", "The reason: your account may not claim at present."),
+    "reason.page": ("原因：这次领取不是从扫码页面发出的。", "The reason: the claim did not come from the code's page."),
+    "reason.pace": ("原因：短时间内领取过多。", "The reason: too many claims in a short time."),
+    "reason.list": (
+        "原因：此码或设备在核查名单上。",
+        "The reason: this code or device is on a list to be looked into.",
+    ),
+    "reason.other": ("原因：触发了一条风险规则。", "The reason: one of our risk rules."),
+    "appeal.go": ("请人工复核", "Ask a person to look"),
+    "appeal.note": (
+        "点一下即提交，不需要填写任何内容；请保留包装和购物凭证。",
+        "One tap is enough; there is nothing to fill in. Keep the pack and the receipt.",
+    ),
+    "appeal.open": ("已请人工复核，最迟 {day} 答复。", "A person will look, and answer by {day} at the latest."),
+    "appeal.granted": ("复核通过，奖励已发放。", "A person looked, and your reward is paid."),
+    "appeal.declined": ("复核未通过。", "A person looked, and did not accept the claim."),
+    "me.waiting": ("等待中的领取与复核", "Claims that wait, and what you asked for"),
     # Me
     "me.title": ("我的{brand}会员", "My {brand} account"),
     "me.balance": ("积分余额", "Points balance"),
@@ -246,6 +323,17 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "error.sign.invalid_input": ("请检查手机号或验证码。", ""),
     "error.sign.not_authenticated": ("验证码不正确或已过期。", ""),
     "error.sign.too_many": ("验证码发送太频繁，请稍后再试。", ""),
+    "error.wechat_code": ("微信的登录凭证已使用过，或已超过五分钟。请再登录一次。", ""),
+    "error.wechat_risk": ("微信认为此账号存在风险，未予登录。请改用手机号登录。", ""),
+    "error.wechat_snapshot": ("当前是微信的网页快照。请先点底部的“使用完整服务”，再登录一次。", ""),
+    "error.wechat_busy": ("现在用微信登录的人较多，请一分钟后再试，或改用手机号登录。", ""),
+    "error.wechat_away": ("微信暂时没有回应。请再试一次，或改用手机号登录。", ""),
+    "error.wechat_misconfigured": ("品牌方的微信登录尚未设置好。请改用手机号登录。", ""),
+    "error.wechat_not_offered": ("该品牌没有开通微信登录。", ""),
+    "error.wechat_foreign": ("这次登录不是从本浏览器开始的。请重新扫码，再登录。", ""),
+    "error.wechat_expired": ("这次登录开始后已超过十分钟。请再登录一次。", ""),
+    "error.wechat_used": ("这次登录已经完成过了。请再登录一次。", ""),
+    "error.wechat_declined": ("您没有同意微信登录，我们没有保存任何信息。您仍可用手机号登录。", ""),
     "error.wait.title": ("请稍等一会儿", "One moment, please"),
     "error.page.title": ("没有这个页面", "No such page"),
     "error.page": (

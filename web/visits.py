@@ -13,7 +13,7 @@ from litestar import Request
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 
-from kernel.errors import Forbidden, InvalidInput
+from kernel.errors import Forbidden, InvalidInput, UnsupportedMedia
 from web.assets import accepts_gzip
 from web.ports import Ports
 from web.texts import Language, choose_language
@@ -22,6 +22,7 @@ SESSION: Final = "yima_session"
 DEVICE: Final = "yima_device"
 BRAND: Final = "yima_brand"
 LANGUAGE: Final = "yima_lang"
+LATER: Final = "yima_later"
 
 SESSION_DAYS: Final = 90
 YEAR_DAYS: Final = 365
@@ -49,7 +50,9 @@ class Visit:
         host: host and port as the browser named them.
         address: network address of the client.
         gzip: whether the answer may be compressed.
+        later: the cookie of codes to be claimed later, as it came.
         cookies: to be set with the answer, whatever it is.
+        in_wechat: whether the page is open within WeChat.
     """
 
     language: Language
@@ -61,11 +64,18 @@ class Visit:
     address: str | None
     gzip: bool
     cookies: tuple[Cookie, ...]
+    later: str = ""
+    in_wechat: bool = False
 
     @property
     def form_token(self) -> str:
         """What this browser's forms bear: only a page of ours could read it out of the cookie."""
         return hashlib.sha256(f"yima-form/{self.device}".encode()).hexdigest()[:32]
+
+    @property
+    def who(self) -> str:
+        """Tells one person of this browser from another, and nobody who it is."""
+        return hashlib.sha256(f"yima-who/{self.device}/{self.member}".encode()).hexdigest()[:16]
 
 
 def read(request: Request[Any, Any, Any], ports: Ports, *, secure: bool) -> Visit:
@@ -94,12 +104,30 @@ def read(request: Request[Any, Any, Any], ports: Ports, *, secure: bool) -> Visi
         address=None if request.client is None else request.client.host,
         gzip=accepts_gzip(request),
         cookies=tuple(cookies),
+        later=kept.get(LATER, ""),
+        in_wechat=is_wechat(request.headers.get("user-agent", "")),
     )
+
+
+def is_wechat(agent: str) -> bool:
+    """Whether a browser is WeChat's own; that of WeCom names WeChat, too, and knows no official accounts."""
+    words = agent.lower()
+    return "micromessenger" in words and "wxwork" not in words
 
 
 def cookie(name: str, value: str, *, days: int, secure: bool) -> Cookie:
     """A cookie that scripts cannot read and other sites' forms do not send; zero days take it away."""
     return Cookie(key=name, value=value, max_age=days * 86_400, path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def judge_encoding(request: Request[Any, Any, Any]) -> None:
+    """Refuse a compressed body: no browser sends one, and a few bytes could become all the memory there is.
+
+    Raises:
+        UnsupportedMedia: it is compressed.
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMedia("Content-Encoding: a form is sent as it is here, not compressed.")
 
 
 async def read_form(request: Request[Any, Any, Any], visit: NamedDependency[Visit]) -> Form:
@@ -108,7 +136,9 @@ async def read_form(request: Request[Any, Any, Any], visit: NamedDependency[Visi
     Raises:
         Forbidden: it was sent by another site's page.
         InvalidInput: it is no form, or has too many fields.
+        UnsupportedMedia: it is compressed.
     """
+    judge_encoding(request)
     if request.content_type[0] != _FORM_TYPE:
         raise InvalidInput(f"The body is not of the type {_FORM_TYPE}.")
     try:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -21,7 +22,8 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy import text
 
-from campaigns import draws
+from campaigns import appeals, draws
+from campaigns.appeals import Standing
 from campaigns.awards import Award
 from insights import figures
 from insights.live import Live
@@ -29,8 +31,12 @@ from insights.views import Views
 from kernel.crypto import Vault
 from kernel.db import Database, Tx
 from kernel.errors import NotAuthenticated, YimaError
+from kernel.rate_exchange import Exchange, PostgresStore, RedisStore
+from members import people, wechat
 from members.tokens import Tokens
-from scanapi import api, line_api, problems, settle
+from members.wechat_apps import LiveApps
+from members.wechat_door import Door, Return
+from scanapi import api, appealing, line_api, phone_door, problems, settle, sign_in_api, wechat_api
 from scanapi.api import Deps
 from scanapi.endpoint import BODY_BYTES_MAX, ScanEndpoint
 from scanapi.limits import Limits
@@ -48,6 +54,7 @@ from web.console import routes as console
 from web.console.desk import Desk, Means, open_desk
 from web.older import Readdress, first_segments
 from web.ports import DrawShown, Me, PrizeHeld
+from web.visits import Visit
 from yima import broker, importing, readiness, runtime, writing
 from yima.edge import Edge
 from yima.metrics import Figures
@@ -112,6 +119,20 @@ class _Decider:
         return await settle.decide(tx, self._vault, claim_id, post=post, reason=reason, actor=actor)
 
 
+class _Answerer:
+    """Answers appeals for the console (`web.console.desk.DecideAppeal`)."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    async def __call__(
+        self, tx: Tx, appeal_id: int, *, grant: bool, said: str, actor: str, brand_id: int
+    ) -> Award | None:
+        return await appealing.decide(
+            tx, self._vault, appeal_id, grant=grant, said=said, actor=actor, brand_id=brand_id
+        )
+
+
 class Pages:
     """The use cases behind the pages (`web.ports.Ports`)."""
 
@@ -149,13 +170,27 @@ class Pages:
         """Scan a code."""
         return msgspec.json.decode(await self._deps.scans.submit(request), type=ScanReply)
 
-    async def request_code(self, brand_slug: str, phone: str, language: str) -> None:
+    async def request_code(self, brand_slug: str, phone: str, language: str, *, address: str | None) -> None:
         """Send a one-time code."""
-        await api.send_code(self._deps, brand_slug, phone, language)
+        await phone_door.send_code(self._deps, brand_slug, phone, language, address=address)
 
-    async def sign_in(self, brand_slug: str, phone: str, code: str) -> str:
+    async def sign_in(self, brand_slug: str, phone: str, code: str, *, address: str | None) -> str:
         """Sign in; returns a token for the cookie."""
-        return await api.enter(self._deps, brand_slug, phone, code)
+        return await phone_door.enter(self._deps, brand_slug, phone, code, address=address)
+
+    def wechat(self, brand_slug: str) -> str:
+        """The origin that the WeChat button leads to."""
+        return self._deps.wechat.leads_to(brand_slug)
+
+    async def begin_wechat(self, brand_slug: str, *, code: str, redirect_uri: str, visit: Visit) -> str:
+        """Begin a sign-in with WeChat."""
+        return await self._deps.wechat.begin(
+            brand_slug, code=code, device=visit.device, redirect_uri=redirect_uri, address=visit.address
+        )
+
+    async def finish_wechat(self, *, state: str, code: str, visit: Visit) -> Return:
+        """End a sign-in with WeChat."""
+        return await self._deps.wechat.finish(state=state, code=code, device=visit.device)
 
     def bearer(self, token: str) -> tuple[int, int] | None:
         """Who a session cookie belongs to."""
@@ -173,6 +208,7 @@ class Pages:
             if brand is None:
                 raise NotAuthenticated("Sign in again.")
             has = await draws.holdings(tx, member_id=member[0])
+            waiting = await appeals.waiting(tx, member_id=member[0])
             recent = await tx.execute(
                 text("""
                     SELECT j.at, j.kind, p.name, p.name_en, e.amount FROM entry e
@@ -191,7 +227,32 @@ class Pages:
             pending=has.pending,
             prizes=[PrizeHeld(p.draw, p.entry, p.name_zh if chinese else p.name_en, p.at) for p in has.prizes],
             recent=[(row.at, (row.name if chinese else row.name_en) or row.kind, row.amount) for row in rows],
+            waiting=waiting,
         )
+
+    async def standing(self, member: tuple[int, int], code: str) -> Standing | None:
+        """Where a member stands with a code's reward."""
+        async with self._deps.db.transaction() as tx:
+            return await appealing.standing(tx, self._deps.scans, member=member, code=code)
+
+    async def appeal(self, member: tuple[int, int], *, code: str = "", claim_id: int | None = None) -> None:
+        """Ask a person to look."""
+        async with self._deps.db.transaction() as tx:
+            if claim_id is None:
+                await appealing.appeal_by_code(tx, self._deps.scans, member=member, code=code)
+            else:
+                await appealing.appeal_by_claim(tx, member=member, claim_id=claim_id)
+
+    async def is_adult(self, member: tuple[int, int]) -> bool:
+        """Whether a member has said to be 18 or older."""
+        async with self._deps.db.transaction() as tx:
+            found = (await people.facts(tx, [member[0]])).get(member[0])
+        return found is not None and found.adult
+
+    async def confirm_adult(self, member: tuple[int, int]) -> None:
+        """Keep that a member says so."""
+        async with self._deps.db.transaction() as tx:
+            await people.confirm_adult(tx, brand_id=member[1], member_id=member[0])
 
     async def draw(self, name: str, language: str) -> DrawShown:
         """A draw as published."""
@@ -345,10 +406,19 @@ def make_litestar(
                 regions=regions,
                 addresses=IpLocator(settings.ip_data, regions),
                 index=opened.index,
-                limits=Limits(settings.limit_exempt),
+                limits=Limits(settings.limit_exempt, rates=settings.limit_rates, index=opened.index),
             )
+            store = PostgresStore(opened.db) if settings.redis_url is None else RedisStore(settings.redis_url)
+            exchange = Exchange(scans.limits.tables, store)
             waker = Waker(broker.make_app(settings, url))
-            wiring.deps = Deps(opened.db, opened.vault, opened.index, Tokens(opened.vault), scans, waker)
+            tokens = Tokens(opened.vault)
+            door = Door(
+                opened.db, opened.vault, opened.index, tokens, _wechat(settings), LiveApps(opened.db),
+                partial(wechat_api.charge, scans.limits),
+            )  # fmt: skip
+            wiring.deps = Deps(
+                opened.db, opened.vault, opened.index, tokens, scans, waker, door, settings.codes_per_brand_a_day_max
+            )
             wiring.brands = LiveSettings(opened.db)
             live = Live(url)
             # Connections of its own: whoever reads long in the console takes none from the scans.
@@ -367,21 +437,26 @@ def make_litestar(
                 dev=settings.dev,
                 mail=settings.dev or settings.smtp_url is not None,
                 decide_claim=_Decider(opened.vault),
+                decide_appeal=_Answerer(opened.vault),
             )
             wiring.desk = open_desk(means, secure_cookies=secure, regions=regions)
-            watched.watch(opened.db, scans)
+            watched.watch(opened.db, scans, exchange)
             if spans is not None:
                 spans.watch(opened.db, scans.gate)
             await scans.start()
+            exchange.start()
             await live.start()
             await wiring.brands.start()
+            await door.start()
             _settle_memory()
             try:
                 yield
             finally:
+                await door.close()
                 await wiring.brands.close()
                 await live.close()
                 await reads.close()
+                await exchange.close()
                 await scans.close()
 
     @get("/health", include_in_schema=False, media_type=MediaType.TEXT)
@@ -398,7 +473,9 @@ def make_litestar(
     return Litestar(
         route_handlers=[
             *api.CONTROLLERS,
+            *sign_in_api.CONTROLLERS,
             *line_api.CONTROLLERS,
+            wechat_api.WechatController,
             health,
             ready,
             *pages.routes(
@@ -435,6 +512,13 @@ def _settle_memory() -> None:
 
 
 _COLLECT_AFTER = (50_000, 20, 100)
+
+
+def _wechat(settings: Settings) -> wechat.Wechat:
+    """WeChat itself, or what stands for it in development."""
+    if settings.wechat_url is None:
+        return wechat.Wechat()
+    return wechat.Wechat(authorize_origin=settings.wechat_url, api_origin=settings.wechat_url)
 
 
 def _by_path(for_api: Handler, for_pages: Handler, for_console: Handler) -> Handler:

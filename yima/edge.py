@@ -25,6 +25,8 @@ from yima.settings import Settings
 log = structlog.get_logger(__name__)
 
 SLOW_S = 1.0
+CLIENT_GONE = 499
+"""Told in figures and log, never sent: the client went, or was cut off, before its request was whole."""
 _ID = b"x-request-id"
 _OF_A_PROXY = frozenset({b"forwarded", b"via", b"x-real-ip"})
 
@@ -119,7 +121,14 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, known: str) -> tuple[str, int]:
         started = time.perf_counter()
         status = 0
+        gone = False
         mark = (_ID, known.encode())
+
+        async def receiving() -> Any:  # noqa: ANN401 (the framework's union of messages)
+            nonlocal gone
+            message = await receive()
+            gone = gone or message["type"] == "http.disconnect"
+            return message
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -131,9 +140,11 @@ class Edge:
         figures = self._figures.requests
         figures.open += 1
         try:
-            await self._application(scope, receive, sending)
+            await self._application(scope, receiving, sending)
         finally:
             figures.open -= 1
+            if gone and status in (0, 500):
+                status = CLIENT_GONE  # nobody is there to read what the framework calls a fault of ours
             took_s = time.perf_counter() - started
             route = str(scope.get("path_template") or "unknown")
             figures.observe(route, status, took_s)

@@ -81,6 +81,14 @@ class Environment:
             return choices[0]
         return value
 
+    def whole(self, name: str, default: int, *, low: int, high: int) -> int:
+        """A whole number of a range."""
+        text = self.get(name) or str(default)
+        if not (text.isascii() and text.isdigit() and len(text) <= 12 and low <= int(text) <= high):
+            self.problems.append(f"{name} is a whole number from {low:,} to {high:,}, not {text!r}")
+            return default
+        return int(text)
+
     def bind(self, name: str, default: str, port: int | None = None) -> tuple[str, int]:
         """Host and port to listen on; `port` overrides the port."""
         text = self.get(name) or default

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from kernel import heartbeats
 from kernel.clock import now
 from kernel.db import Tx
+from traceability import journal_months
 from yima import migrate
 from yima.environment import Network
 from yima.runtime import Runtime
@@ -141,6 +142,7 @@ async def database(opened: Runtime) -> list[Finding]:
             await _growth(tx),
             await _old_masters(tx, opened),
             await _partitions(tx),
+            await _journal_archive(tx),
             *await _processes(tx, opened.settings),
             await _archive(tx, opened.settings),
         ]
@@ -190,6 +192,16 @@ async def _partitions(tx: Tx) -> Finding:
     )
     ahead = len(list(rows.scalars()))
     return Finding("journal partitions", ok=ahead >= PARTITIONS_AHEAD_MIN, said=f"{ahead} months ahead")
+
+
+async def _journal_archive(tx: Tx) -> Finding:
+    cut_off = [each.name for each in await journal_months.months(tx) if each.state == "detaching"]
+    if cut_off:
+        said = f"the detachment of {cut_off[0]} was cut off: run yima journal detach again"
+        return Finding("journal archive", ok=False, said=said)
+    missing = await journal_months.archived_before(tx)
+    said = "the journal is whole" if missing is None else f"scans before {missing:%Y-%m-%d} are archived"
+    return Finding("journal archive", ok=True, said=said)
 
 
 async def _processes(tx: Tx, settings: Settings) -> list[Finding]:

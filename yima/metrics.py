@@ -19,9 +19,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from sqlalchemy import text
 
+from antifraud import alarms
 from kernel.db import Database, Tx
 from kernel.meter import SECONDS, Histogram
+from kernel.rate_exchange import Exchange
 from scanapi.service import ScanService
+from yima.wire import Connection, Door
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +65,7 @@ class Stored:
     archived_age_s: float | None = None
     archive_failures: int = 0
     rollup_lag_s: float | None = None
+    alarms: dict[str, int] = field(default_factory=dict)
 
 
 class Figures:
@@ -73,6 +77,7 @@ class Figures:
         self.database_up = False
         self._database: Database | None = None
         self._scans: ScanService | None = None
+        self.exchange: Exchange | None = None
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
         self.asked = 0
@@ -81,9 +86,9 @@ class Figures:
         PlatformCollector(registry=self._registry)
         self._registry.register(_Own(self))
 
-    def watch(self, database: Database, scans: ScanService) -> None:
+    def watch(self, database: Database, scans: ScanService, exchange: Exchange | None = None) -> None:
         """Show the figures of these, from the application's start on."""
-        self._database, self._scans = database, scans
+        self._database, self._scans, self.exchange = database, scans, exchange
 
     @property
     def database(self) -> Database | None:
@@ -158,6 +163,7 @@ async def ask(tx: Tx) -> Stored:
         archived_age_s=None if row.archived_age_s is None else float(row.archived_age_s),
         archive_failures=row.archive_failures,
         rollup_lag_s=await _rollup_lag(tx),
+        alarms=await alarms.unseen(tx),
     )
 
 
@@ -177,8 +183,11 @@ class _Own(Collector):
     def collect(self) -> Iterator[Metric]:
         yield _info()
         yield from _requests(self._figures.requests)
+        yield from _door(Connection.door)
         if self._figures.scans is not None:
             yield from _scans(self._figures.scans)
+        if self._figures.exchange is not None:
+            yield from _exchanged(self._figures.exchange)
         yield _gauge("yima_database_up", "Whether the database answered when last asked", self._figures.database_up)
         if self._figures.database is not None:
             yield from _connections(self._figures.database)
@@ -228,6 +237,17 @@ def _requests(requests: Requests) -> Iterator[Metric]:
     yield _gauge("yima_http_requests_open", "Requests being answered", requests.open)
 
 
+def _door(door: Door) -> Iterator[Metric]:
+    refused = CounterMetricFamily(
+        "yima_requests_refused", "Requests refused before they were read: too slow, too large, unreadable, too many",
+        labels=["status"],
+    )  # fmt: skip
+    for status, count in list(door.refused.items()):
+        refused.add_metric([str(status)], count)
+    yield refused
+    yield _gauge("yima_connections_waited_for", "Connections whose request is not whole yet", len(door.waited_for))
+
+
 def _scans(scans: ScanService) -> Iterator[Metric]:
     outcomes = CounterMetricFamily(
         "yima_scans",
@@ -239,12 +259,18 @@ def _scans(scans: ScanService) -> Iterator[Metric]:
         outcomes.add_metric([outcome], count)
     yield outcomes
     gate = scans.gate
+    yield _counter("yima_limits_refused", "Requests refused by a limit of guessing", scans.limits.refused)
     yield _counter("yima_scans_turned_away", "Scans refused because too many were waiting", gate.turned_away)
     yield _gauge("yima_scans_waiting", "Scans that wait for their group", gate.waiting)
     yield _counter("yima_scan_group_faults", "Groups that failed and were tried again in part or whole", gate.faults)
     yield _histogram("yima_scan_group_size", "Scans a group", gate.sizes)
     yield _histogram("yima_scan_gate_wait_seconds", "From a scan's arrival at the gate to its group", gate.waits)
     yield _histogram("yima_scan_transaction_seconds", "A group's transaction, commit included", gate.commits)
+
+
+def _exchanged(exchange: Exchange) -> Iterator[Metric]:
+    yield _gauge("yima_limits_alone", "Whether limits hold for this process alone: the store is away", exchange.away)
+    yield _counter("yima_limit_exchanges", "Exchanges of what was taken under limits", exchange.rounds)
 
 
 def _connections(database: Database) -> Iterator[Metric]:
@@ -260,6 +286,10 @@ def _stored(stored: Stored) -> Iterator[Metric]:
     tasks = {state: float(count) for state, count in stored.tasks.items()}
     yield _labelled("yima_tasks", "Tasks by state: due, running (leased or waiting), failed", "state", tasks)
     yield _gauge("yima_task_due_age_seconds", "Age of the oldest task that is due", stored.task_age_s)
+    unseen = {whose: float(count) for whose, count in stored.alarms.items()}
+    yield _labelled(
+        "yima_alarms_unseen", "Alarms that nobody has looked at: a brand's, the operator's", "whose", unseen
+    )
     messages = {state: float(count) for state, count in stored.messages.items()}
     yield _labelled("yima_outbox_messages", "Messages by state: due, dead (given up)", "state", messages)
     yield _gauge("yima_outbox_due_age_seconds", "Age of the oldest message that is due", stored.message_age_s)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from yima.environment import ADDRESSES_KEPT_MAX, Network, within
+from yima.wire import is_host
 
 HOPS_MAX = 32
 """Addresses of X-Forwarded-For that are looked at, from the right."""
 
 HOST_CHARS_MAX = 255
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?")
 _FORWARDING = frozenset(
     {
         b"x-forwarded-for",
@@ -60,7 +60,7 @@ def find_origin(peer: str | None, headers: Headers, trusted: tuple[Network, ...]
     return Origin(
         address=_client(peer, headers, trusted),
         scheme=scheme if scheme in ("http", "https") else None,
-        host=host if len(host) <= HOST_CHARS_MAX and _HOST.fullmatch(host) else None,
+        host=host if len(host) <= HOST_CHARS_MAX and is_host(host.encode("latin-1")) else None,
         trusted=True,
     )
 

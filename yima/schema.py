@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import antifraud.alarms
+import antifraud.blocks
 import campaigns.tables
 import codegen.line_tables
 import codegen.tables
@@ -13,6 +15,7 @@ import kernel.audit
 import kernel.crypto
 import kernel.heartbeats
 import kernel.outbox
+import kernel.rate_exchange
 import kernel.tasks
 import members.tables
 import staff.tables
@@ -22,8 +25,8 @@ from kernel.db import metadata
 __all__ = ["metadata", "of_our_making"]
 
 _ROOMS = (
-    campaigns.tables, codegen.line_tables, codegen.tables, insights.tables,
-    kernel.audit, kernel.crypto, kernel.heartbeats, kernel.outbox, kernel.tasks,
+    antifraud.alarms, antifraud.blocks, campaigns.tables, codegen.line_tables, codegen.tables, insights.tables,
+    kernel.audit, kernel.crypto, kernel.heartbeats, kernel.outbox, kernel.rate_exchange, kernel.tasks,
     members.tables, staff.tables, traceability.tables,
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ import sys
 import uvicorn
 
 from kernel.errors import YimaError
-from yima import asgi, logs, processes, settings
+from yima import asgi, logs, processes, settings, wire
 
 GRACE_S = 5
 """Answers take milliseconds; what is open longer is a live page, which comes back by itself."""
@@ -23,7 +23,7 @@ def main() -> int:
     config = uvicorn.Config(
         asgi.make_app(found, url),
         loop="uvloop",
-        http="httptools",
+        http=wire.Connection,
         lifespan="on",
         access_log=False,  # its lines would hold codes
         log_config=None,
@@ -32,6 +32,7 @@ def main() -> int:
         timeout_graceful_shutdown=GRACE_S,
         ws="none",
     )
+    wire.widen(wire.Connection.door)
     server = uvicorn.Server(config)
     # Not uvicorn's own `fd`: it takes every socket for a Unix one, which costs TCP_NODELAY (40 ms an answer) and the
     # client's address.

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,12 +17,16 @@ from sqlalchemy.exc import ArgumentError
 from codegen import links
 from kernel.custody import LABEL_CHARS_MAX, TokenSettings
 from kernel.errors import ConfigurationError, YimaError
+from kernel.rates import Rate
+from members import signin
+from scanapi import limits
 from yima import mail
 from yima.environment import Environment, Network
 
 DEV_KEY_FILE = "secret.key"
 ACCEPT_LOSS = "i-accept-that-a-crash-loses-acknowledged-scans"
 """What `YIMA_UNSAFE_DATABASE` must say for a production database that does not write through to its disk."""
+CODES_A_DAY_MAX = 1_000_000
 _LOOPBACK = "127.0.0.0/8,::1"
 
 
@@ -40,6 +44,8 @@ class Settings:
         bind: host and port that the web server listens on.
         public_url: what is printed in codes.
         limit_exempt: networks free of rate limits.
+        codes_per_brand_a_day_max: one-time codes that a brand sends within 24 hours at most.
+        limit_rates: how often what may happen (`scanapi.limits.RATES`, some of them changed).
         ip_data: a file that locates network addresses (ip2region xdb or mmdb), or None.
         sms_url: where one-time codes are posted to in production, or None.
         sms_secret: signs those posts.
@@ -54,6 +60,7 @@ class Settings:
         mail_from: the sender of e-mail, or None.
         key_custody: who seals new code keys: `environment` (the master secrets) or `pkcs11` (a token).
         pkcs11: the token; also set while keys that it sealed are moved back to the environment.
+        wechat_url: in development only, an origin that stands for both of WeChat's; None for WeChat itself.
     """
 
     env: str
@@ -79,6 +86,9 @@ class Settings:
     mail_from: str | None = None
     key_custody: str = "environment"
     pkcs11: TokenSettings | None = None
+    codes_per_brand_a_day_max: int = signin.PER_BRAND_A_DAY_MAX
+    limit_rates: Mapping[tuple[limits.Kind, limits.Scope], Rate] = field(default_factory=lambda: limits.RATES)
+    wechat_url: str | None = None
 
     @property
     def dev(self) -> bool:
@@ -115,6 +125,7 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
         problems.append("YIMA_SECRET_KEYS holds a secret of fewer than 16 bytes")
     bind = given.bind("YIMA_BIND", "127.0.0.1:8000", port)
     exempt = given.networks("YIMA_LIMIT_EXEMPT", _LOOPBACK if env == "dev" else "")
+    rates = _rates(get("YIMA_LIMIT_RATES"), problems)
     trusted = given.networks("YIMA_TRUSTED_PROXIES", "")
     watchers = given.networks("YIMA_METRICS_NETWORKS", "0.0.0.0/0,::/0" if env == "dev" else _LOOPBACK)
     metrics_bind = given.bind("YIMA_METRICS_BIND", "") if given.is_set("YIMA_METRICS_BIND") else None
@@ -129,8 +140,10 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
     if sms_url and not sms_secret:
         problems.append("YIMA_SMS_SECRET is missing (YIMA_SMS_URL is set)")
     smtp_url, mail_from = _mail(get("YIMA_SMTP_URL"), get("YIMA_MAIL_FROM"), problems)
+    codes_a_day = given.whole("YIMA_CODES_PER_BRAND_A_DAY", signin.PER_BRAND_A_DAY_MAX, low=1, high=CODES_A_DAY_MAX)
     custody = given.choice("YIMA_KEY_CUSTODY", ("environment", "pkcs11"))
     token = _token(given, needed=custody == "pkcs11")
+    wechat_url = _wechat_url(get("YIMA_WECHAT_URL"), env, problems)
     ip_data = get("YIMA_IP_DATA")
     database_url = _database_url(get("YIMA_DATABASE_URL"), problems)
     public_url = get("YIMA_PUBLIC_URL") or f"http://{_authority(bind)}"
@@ -164,6 +177,9 @@ def load(environment: Mapping[str, str] | None = None, *, port: int | None = Non
         mail_from=mail_from,
         key_custody=custody,
         pkcs11=token,
+        codes_per_brand_a_day_max=codes_a_day,
+        limit_rates=rates,
+        wechat_url=wechat_url,
     )
 
 
@@ -190,6 +206,14 @@ def _token(given: Environment, *, needed: bool) -> TokenSettings | None:
     if len(labels) != len(set(labels)) or any(len(label) > LABEL_CHARS_MAX for label in labels):
         given.problems.append(f"YIMA_PKCS11_KEY names a key twice, or one of more than {LABEL_CHARS_MAX} characters")
     return TokenSettings(Path(module), token, pin, labels)
+
+
+def _rates(text: str | None, problems: list[str]) -> Mapping[tuple[limits.Kind, limits.Scope], Rate]:
+    try:
+        return limits.parse_rates(text or "")
+    except ValueError as error:
+        problems.append(f"YIMA_LIMIT_RATES: {error}")
+        return limits.RATES
 
 
 def _database_url(text: str | None, problems: list[str]) -> str | None:
@@ -221,6 +245,24 @@ def _otlp_url(text: str | None, problems: list[str]) -> str | None:
         problems.append("YIMA_OTLP_URL is no address of a collector (http://HOST:4318/v1/traces)")
         return None
     return text
+
+
+def _wechat_url(text: str | None, env: str, problems: list[str]) -> str | None:
+    """An origin of a development's own: brands' secrets are sent there, so that production knows WeChat's only."""
+    if text is None:
+        return None
+    if env != "dev":
+        problems.append("YIMA_WECHAT_URL is for development: production asks WeChat's own servers")
+    try:
+        parts = urlsplit(text)
+        bare = not (parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc)
+        good = bare and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        problems.append("YIMA_WECHAT_URL is no origin (http://HOST:PORT)")
+        return None
+    return text.rstrip("/")
 
 
 def _mail(url: str | None, sender: str | None, problems: list[str]) -> tuple[str | None, str | None]:

@@ -16,12 +16,13 @@ import structlog
 from celery import Celery
 from sqlalchemy import text
 
+from antifraud import alarms
 from campaigns import draws
 from insights import rollups
 from kernel import audit_chain, outbox, tasks
 from kernel.clock import now
 from kernel.db import Database
-from members import ledger, signin
+from members import ledger, signin, wechat_door
 from scanapi import settle
 from staff import attempts as staff_attempts
 from staff import resets as staff_resets
@@ -170,10 +171,12 @@ async def _housekeeping(opened: Runtime) -> None:
     async with opened.db.transaction() as tx:
         await outbox.prune(tx)
         await signin.prune(tx)
+        await wechat_door.prune(tx)
         await staff_sessions.prune(tx)
         await staff_resets.prune(tx)
         await staff_attempts.prune(tx)
         await journal.prune(tx)
+        await alarms.prune(tx)
         if opened.settings.broker_url is None:
             # the transport over the database never deletes what it has delivered
             await tx.execute(

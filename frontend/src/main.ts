@@ -1,19 +1,25 @@
 import "./styles.css";
+import { signInPlace } from "./inplace";
 import { offerLocation } from "./location";
+import { watchNetwork } from "./network";
 import { interceptScan } from "./scan";
+import { onShow } from "./show";
 import { groupTyped } from "./typed";
 
 /** Gives the page as the server made it what JavaScript can add. Every page works without. */
-function enhance(): void {
-  const form = document.querySelector<HTMLFormElement>("form[data-scan]");
+function enhance(within: ParentNode): void {
+  within.querySelectorAll<HTMLFormElement>("form[data-inplace]").forEach(signInPlace);
+  const form = within.querySelector<HTMLFormElement>("form[data-scan]");
   if (form !== null) {
     offerLocation(form);
     interceptScan(form);
   }
-  const typed = document.querySelector<HTMLInputElement>("input#code");
+  const typed = within.querySelector<HTMLInputElement>("input#code");
   if (typed !== null) {
     groupTyped(typed);
   }
 }
 
-enhance();
+onShow(enhance);
+watchNetwork();
+enhance(document);

@@ -270,7 +270,7 @@ async def test_a_rebuild_that_died_is_begun_anew(db: Database, monkeypatch: pyte
 
 async def test_only_one_rebuild_runs_at_a_time(db: Database) -> None:
     async with db.transaction() as tx:
-        await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": rollups._REBUILD_LOCK})
+        await tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": rollups.REBUILD_LOCK})
         with pytest.raises(Conflict, match="rebuilt already"):
             await rollups.rebuild(db)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from codegen.scheme import CodeKey, Sealer
 from kernel.rates import Rate, Table, advance, wait_s
-from scanapi.limits import RATES, Limits, TooManyCodes, network_of
+from scanapi.limits import RATES, Limits, TooManyCodes, networks_of, parse_rates
 from tests.world import World
 from traceability.scans import Outcome
 
@@ -52,17 +52,17 @@ def test_a_rate_out_of_bounds_is_refused(burst: int, every_s: float) -> None:
 
 def test_a_table_keeps_no_more_keys_than_it_may_and_forgets_the_oldest_first() -> None:
     table = Table(Rate(1, 60.0), keys_max=3)
-    for key in ("a", "b", "c", "a", "d"):
+    for key in (b"a", b"b", b"c", b"a", b"d"):
         table.take(key, 0.0)
     assert len(table) == 3
-    assert [table.wait_s(key, 0.0) > 0 for key in "abcd"] == [True, False, True, True]
+    assert [table.wait_s(key.encode(), 0.0) > 0 for key in "abcd"] == [True, False, True, True]
 
 
 def test_a_flood_locks_nobody_out_for_longer_than_a_burst_takes() -> None:
     table = Table(Rate(3, 10.0), keys_max=10)
     for _ in range(1_000):
-        table.take("a", 0.0)
-    assert table.wait_s("a", 0.0) <= 10.0 + 1e-6
+        table.take(b"a", 0.0)
+    assert table.wait_s(b"a", 0.0) <= 10.0 + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,12 @@ def test_a_flood_locks_nobody_out_for_longer_than_a_burst_takes() -> None:
     ],
 )
 def test_limits_hold_for_networks(one: str, other: str | None, same: bool) -> None:
-    assert (network_of(one) == network_of(other)) is same
+    assert (dict(networks_of(one) or ())["network"] == dict(networks_of(other) or ())["network"]) is same
+
+
+def test_an_address_of_ipv4_is_limited_for_itself_too() -> None:
+    assert networks_of("203.0.113.7") == (("address", "203.0.113.7/32"), ("network", "203.0.113.0/24"))
+    assert networks_of("2001:db8:1:2::7") == (("network", "2001:db8:1:2::/64"), ("site", "2001:db8:1::/48"))
 
 
 def test_an_exempt_network_is_never_limited() -> None:
@@ -90,14 +95,14 @@ def test_an_exempt_network_is_never_limited() -> None:
 def test_a_network_and_a_device_are_limited_each_for_itself_and_told_when_to_come_back() -> None:
     clock = Clock()
     limits = Limits(clock=clock)
-    network, device, _ = RATES["wrong"]
+    network, device = RATES["wrong", "network"], RATES["wrong", "device"]
     for _ in range(device.burst):
         limits.charge("wrong", "203.0.113.7", b"one")
     with pytest.raises(TooManyCodes) as raised:
         limits.charge("wrong", "198.51.100.7", b"one")
     assert raised.value.details["retry_after_s"] == device.every_s
-    for _ in range(network.burst - device.burst):
-        limits.charge("wrong", "203.0.113.8", None)
+    for n in range(network.burst - device.burst):
+        limits.charge("wrong", f"203.0.113.{100 + n}", None)
     with pytest.raises(TooManyCodes):
         limits.charge("wrong", "203.0.113.9", b"another")
     limits.charge("wrong", "198.51.100.7", b"another")
@@ -107,7 +112,7 @@ def test_a_network_and_a_device_are_limited_each_for_itself_and_told_when_to_com
 
 def test_the_networks_of_one_ipv6_site_are_limited_together_too() -> None:
     limits = Limits(clock=Clock())
-    site = RATES["unsigned"][2]
+    site = RATES["unsigned", "site"]
     for n in range(site.burst):
         limits.charge("unsigned", f"2001:db8:7:{n:x}::1", None)
     with pytest.raises(TooManyCodes):
@@ -120,14 +125,55 @@ def test_what_limits_remember_is_bounded() -> None:
     limits = Limits(keys_max=10, clock=Clock())
     for n in range(1_000):
         limits.charge("unsigned", f"10.{n // 250}.{n % 250}.1", str(n).encode())
-    assert {len(table) for pair in limits._tables.values() for table in pair} == {0, 10}
+    assert {name: len(table) for name, table in limits.tables.items() if len(table)} == {
+        "unsigned.device": 10, "unsigned.address": 10, "unsigned.network": 10,
+    }  # fmt: skip
+    assert all(len(table.hand_out(1_000)) <= 10 for table in limits.tables.values())
+
+
+def test_a_member_is_limited_whatever_device_and_network_the_requests_name() -> None:
+    limits = Limits(clock=Clock())
+    for n in range(RATES["wrong", "member"].burst):
+        limits.charge("wrong", f"198.51.{n}.7", str(n).encode(), 7)
+    with pytest.raises(TooManyCodes):
+        limits.charge("wrong", "203.0.113.7", b"fresh", 7)
+    limits.charge("wrong", "203.0.113.7", b"fresh", 8)
+
+
+def test_a_rate_of_scans_refuses_nobody_and_names_whose_it_is() -> None:
+    limits, rate = Limits(clock=Clock()), RATES["scan", "member"]
+    assert {limits.scanned("203.0.113.7", None, 7) for _ in range(rate.burst)} == {None}
+    assert limits.scanned("203.0.113.7", b"fresh", 7) == "member"
+    for _ in range(rate.burst):
+        assert limits.scanned("203.0.113.7", b"one", None) is None
+    assert limits.scanned("203.0.113.7", b"one", None) == "device"
+
+
+def test_a_town_behind_one_address_scans_as_fast_as_it_likes() -> None:
+    limits = Limits(clock=Clock())
+    for n in range(20_000):
+        assert limits.scanned("203.0.113.7", str(n).encode(), n) is None
+
+
+def test_an_operator_may_change_rates_and_wrong_ones_are_named() -> None:
+    rates = parse_rates("scan.member=120/30, wrong.network=600/0.2")
+    assert rates["scan", "member"] == Rate(120, 30.0)
+    assert rates["wrong", "network"] == Rate(600, 0.2)
+    assert rates["wrong", "device"] == RATES["wrong", "device"]
+    assert parse_rates("") == RATES
+    for wrong, why in [
+        ("scan.member", "is no KIND.SCOPE"), ("scan.member=0/3", "burst of at least 1"), ("scan.member=3/0", "above 0"),
+        ("scan.town=3/1", "there is no rate scan.town"), ("scan.member=1234567/1", "is no KIND"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=why):
+            parse_rates(wrong)
 
 
 async def test_forged_codes_over_the_limit_are_turned_away_without_a_statement_and_good_ones_are_not(
     world: World,
 ) -> None:
     forger = Sealer(CodeKey(5, b"x" * 32))
-    burst = RATES["wrong"][1].burst
+    burst = RATES["wrong", "device"].burst
     world.service.limits = Limits(clock=Clock())  # no time passes, however slow the machine is
     await world.hold_still()
     before = world.opened.db.statements

@@ -1,5 +1,6 @@
 """The pages over the fake shop, served by a real uvicorn on a free port; and a real Chromium."""
 
+import dataclasses
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -43,8 +44,8 @@ def running(regions: Regions) -> Iterator[Site]:
 @pytest.fixture
 def site(running: Site) -> Site:
     fresh = FakePorts()
-    for name in ("scans", "looks", "codes_sent", "replies", "brands", "picture", "empty", "failure", "resolved"):
-        setattr(running.ports, name, getattr(fresh, name))
+    for each in dataclasses.fields(fresh):
+        setattr(running.ports, each.name, getattr(fresh, each.name))
     return running
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import httpx
 
+from campaigns.appeals import Standing, Waiting
 from insights.figures import DealerFigure, Figures
 from kernel.errors import InvalidInput, NotAuthenticated, NotFound, TooMany
 from traceability.brands import Shown
@@ -71,6 +72,12 @@ class FakePorts:
     brands: dict[str, Shown] = field(default_factory=dict)
     resolved: dict[str, Resolved] = field(default_factory=dict)
     picture: Picture | None = None
+    standings: dict[str, Standing] = field(default_factory=dict)
+    waiting: list[Waiting] = field(default_factory=list)
+    appeals: list[object] = field(default_factory=list)
+    adults: list[tuple[int, int]] = field(default_factory=list)
+    shown: dict[str, bool] = field(default_factory=dict)
+    """What further looks tell: `pays`, `adults_only`."""
     empty: bool = False
     failure: Exception | None = None
 
@@ -101,6 +108,7 @@ class FakePorts:
             scan_count=2 if seen else 0,
             first_when=("2026年5月3日，广东省" if language == "zh" else "on 3 May 2026 in Guangdong") if seen else "",
             page_token=f"token-of-{device}",
+            **self.shown,
         )
 
     async def resolve(self, gtin: str) -> Resolved | None:
@@ -140,17 +148,23 @@ class FakePorts:
             findings=[FindingShown("page_token", "inline-rule-result")],
         )
 
-    async def request_code(self, brand_slug: str, phone: str, language: str) -> None:
+    async def request_code(self, brand_slug: str, phone: str, language: str, *, address: str | None = None) -> None:
+        del address
         if not phone.isdigit():
             raise InvalidInput("This is not a phone number.", field="phone")
         if phone.endswith("9"):
             raise TooMany("A code was sent to this number a moment ago; wait a minute.", retry_after_s=42)
         self.codes_sent.append((brand_slug, phone, language))
 
-    async def sign_in(self, brand_slug: str, phone: str, code: str) -> str:
+    async def sign_in(self, brand_slug: str, phone: str, code: str, *, address: str | None = None) -> str:
+        del address
         if code != ONE_TIME_CODE:
             raise NotAuthenticated("The code is wrong.")
         return f"session.{brand_slug}.{phone}"
+
+    def wechat(self, brand_slug: str) -> str:
+        del brand_slug
+        return ""
 
     def bearer(self, token: str) -> tuple[int, int] | None:
         return (41, 7) if token.startswith("session.") else None
@@ -170,7 +184,23 @@ class FakePorts:
                 (datetime(2026, 5, 3, 4, tzinfo=UTC), PRODUCT[language], 20),
                 (datetime(2026, 5, 1, 17, 30, tzinfo=UTC), "积分兑换" if language == "zh" else "Burn", -300),
             ],
+            waiting=self.waiting,
         )
+
+    async def standing(self, member: tuple[int, int], code: str) -> Standing | None:
+        assert member == (41, 7)
+        return self.standings.get(code)
+
+    async def appeal(self, member: tuple[int, int], *, code: str = "", claim_id: int | None = None) -> None:
+        assert member == (41, 7)
+        self._fail()
+        self.appeals.append(code or claim_id)
+
+    async def is_adult(self, member: tuple[int, int]) -> bool:
+        return member in self.adults
+
+    async def confirm_adult(self, member: tuple[int, int]) -> None:
+        self.adults.append(member)
 
     async def draw(self, name: str, language: str) -> DrawShown:
         if name not in {"spring", "winter"}:

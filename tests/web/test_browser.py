@@ -43,6 +43,7 @@ async def sign_in(page: Page, site: Site, code: str) -> None:
     await page.get_by_label("6 位验证码").fill(ONE_TIME_CODE)
     await page.get_by_role("button", name="登录").click()
     await page.wait_for_url(f"**/Q/{code}")
+    await expect(page.locator("form[action='/sign-in']")).to_have_count(0)
 
 
 @pytest.mark.parametrize("javascript", [True, False])
@@ -138,7 +139,9 @@ async def test_page_left_open_asks_for_a_new_token_before_it_scans(site: Site, c
     assert str(site.ports.scans[0].scan_id) != old
 
 
-async def test_after_long_trying_the_visitor_may_tap_again_and_it_is_the_same_scan(site: Site, chromium: Browser):
+async def test_after_long_trying_it_goes_on_by_itself_once_there_is_a_network_and_it_is_the_same_scan(
+    site: Site, chromium: Browser
+):
     async with opened(chromium) as page:
         await page.clock.install()
         await sign_in(page, site, FIRST)
@@ -146,15 +149,105 @@ async def test_after_long_trying_the_visitor_may_tap_again_and_it_is_the_same_sc
         await page.context.set_offline(True)
         await page.click(SCAN)
         notice = page.locator("[data-notice]")
+        await expect(page.locator("[data-offline]")).to_contain_text("您已离线")
         while "再点一次" not in await notice.inner_text():
             await page.clock.run_for(1_000)
         await expect(page.locator(SCAN)).to_be_enabled()
         # Later than the token lives: the scan may have been counted, so it must not change.
         await page.clock.fast_forward("10:00")
         await page.context.set_offline(False)
-        await page.click(SCAN)
+        await expect(page.locator("[data-offline]")).to_be_hidden()
         await expect(page.get_by_role("heading", name="奖励已到账")).to_be_visible()
     assert [str(scan.scan_id) for scan in site.ports.scans] == [scan_id]
+
+
+async def test_reload_while_the_answer_is_lost_sends_the_same_scan_again_by_itself(site: Site, chromium: Browser):
+    lost = []
+
+    async def lose(route: Route) -> None:
+        lost.append(await route.fetch())
+        await route.abort("connectionreset")
+
+    async with opened(chromium) as page:
+        await sign_in(page, site, FIRST)
+        await page.route("**/scan", lose)
+        await page.click(SCAN)
+        await expect(page.locator("[data-notice]")).to_contain_text("正在自动重试")
+        await page.unroute("**/scan")
+        await page.reload()
+        await expect(page.get_by_role("heading", name="奖励已到账")).to_be_visible()
+        # Answered: the next visit to the code is a scan of its own.
+        await page.goto(f"{site.url}/Q/{FIRST}")
+        await expect(page.locator(SCAN)).to_be_enabled()
+        await expect(page.locator("form[data-scan] [data-notice]")).to_be_hidden()
+    assert len(lost) >= 1
+    assert len(set(map(repr, site.ports.scans))) == 1
+    assert len(site.ports.replies) == 1
+
+
+async def test_signing_in_happens_in_place_and_keeps_answer_and_location(site: Site, chromium: Browser):
+    async with opened(chromium) as page:
+        await page.goto(f"{site.url}/Q/{FIRST}")
+        await page.evaluate("window.unbroken = true")
+        await page.get_by_role("button", name="不登录").click()
+        await expect(page.get_by_role("heading", name="扫码已记录")).to_be_focused()
+        await page.get_by_label("手机号").fill("13800138009")
+        await page.get_by_role("button", name="发送验证码").click()
+        await expect(page.locator(".error")).to_be_visible()
+        await page.get_by_label("6 位验证码").fill("000000")
+        await page.get_by_role("button", name="登录").click()
+        await expect(page.locator(".error")).to_contain_text("验证码不正确")
+        await page.get_by_label("6 位验证码").fill(ONE_TIME_CODE)
+        await page.evaluate(GIVE_PLACE)
+        await page.get_by_role("button", name="登录").click()
+        await expect(page.locator(SCAN)).to_be_focused()
+        await expect(page.get_by_role("heading", name="扫码已记录")).to_be_visible()
+        assert await page.evaluate("window.unbroken")
+        await page.click(SCAN)
+        await expect(page.get_by_role("heading", name="奖励已到账")).to_be_visible()
+    anonymous, claimed = site.ports.scans
+    assert (anonymous.member, claimed.member) == (None, (41, 7))
+    assert anonymous.scan_id != claimed.scan_id
+    assert claimed.location is not None
+
+
+GIVE_PLACE = """for (const [name, value] of [["lat", 30.5], ["lng", 104], ["accuracy_m", 9], ["source", "gps"]]) {
+  const field = Object.assign(document.createElement("input"), {type: "hidden", name, value});
+  document.querySelector("[data-claim] form").append(field);
+}"""
+
+
+async def test_phone_that_loses_the_network_while_signing_in_says_so_and_may_try_again(site: Site, chromium: Browser):
+    async with opened(chromium) as page:
+        await page.goto(f"{site.url}/Q/{FIRST}")
+        await page.get_by_label("手机号").fill(PHONE)
+        await page.context.set_offline(True)
+        await page.get_by_role("button", name="发送验证码").click()
+        await expect(page.get_by_text("验证码没有发出")).to_be_visible()
+        await page.context.set_offline(False)
+        await page.get_by_role("button", name="发送验证码").click()
+        await expect(page.get_by_label("6 位验证码")).to_be_focused()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_code_scanned_without_signing_in_is_offered_again_until_it_is_claimed(
+    site: Site, chromium: Browser, javascript: bool
+):
+    async with opened(chromium, java_script_enabled=javascript) as page:
+        await page.goto(f"{site.url}/Q/{FIRST}")
+        await expect(page.get_by_text("奖励不会为您预留")).to_be_visible()
+        await page.get_by_role("button", name="不登录").click()
+        await expect(page.get_by_role("heading", name="扫码已记录")).to_be_visible()
+        for path in ("/", "/me"):
+            await page.goto(site.url + path)
+            await expect(page.get_by_role("heading", name="本机记住的码")).to_be_visible()
+        await page.get_by_role("link", name="7Q0Z AB12").click()
+        await page.wait_for_url(f"**/Q/{FIRST}")
+        await sign_in(page, site, FIRST)
+        await page.click(SCAN)
+        await expect(page.get_by_role("heading", name="奖励已到账")).to_be_visible()
+        await page.goto(site.url)
+        await expect(page.get_by_role("heading", name="本机记住的码")).to_have_count(0)
 
 
 async def test_tapping_twice_scans_once(site: Site, chromium: Browser):

@@ -33,7 +33,7 @@ from traceability.regions import Regions
 from web import pages
 
 PAGES = ["/", f"/Q/{FIRST}", "/me", "/draws/spring", "/draws/winter", "/story", "/nothing-here"]
-POSTS = ["/code", "/scan", "/sign-in/code", "/sign-in", "/sign-out"]
+POSTS = ["/appeal", "/code", "/scan", "/sign-in/code", "/sign-in", "/sign-out", "/sign-in/wechat"]
 FORM = re.compile(r'<form[^>]*action="([^"]*)"[^>]*>(.*?)</form>', re.DOTALL)
 FIELD = re.compile(r'<input[^>]*name="([^"]*)"[^>]*>')
 VALUE = re.compile(r'value="([^"]*)"')
@@ -572,3 +572,33 @@ def test_wrong_method_gets_a_friendly_page(site: Site):
         page = client.put(f"/Q/{FIRST}")
     assert page.status_code == 405
     assert "请从商品的页面重新开始" in page.text
+
+
+def test_alcohol_asks_a_signed_in_visitor_for_age_once_and_sends_the_word_with_the_scan(site: Site):
+    site.ports.shown = {"adults_only": True}
+    with site.client() as client:
+        assert 'name="adult"' not in client.get(f"/Q/{FIRST}").text
+        sign_in(client, FIRST)
+        page = client.get(f"/Q/{FIRST}")
+        assert "我已满 18 周岁" in page.text
+        submit(client, page, "/scan", adult="1")
+        assert site.ports.adults == [(41, 7)]
+        assert 'name="adult"' not in client.get(f"/Q/{SEEN}").text
+
+
+def test_unconfirmed_age_is_no_consent(site: Site):
+    site.ports.shown = {"adults_only": True}
+    with site.client() as client:
+        sign_in(client, FIRST)
+        fields = form_of(client.get(f"/Q/{FIRST}"), "/scan")
+        del fields["adult"]
+        client.post("/scan", data=fields)
+    assert site.ports.adults == []
+
+
+def test_product_without_rewards_asks_for_no_sign_in(site: Site):
+    site.ports.shown = {"pays": False}
+    with site.client() as client:
+        page = client.get(f"/Q/{FIRST}")
+    assert 'action="/sign-in/code"' not in page.text
+    assert "登记这次扫码" in page.text

@@ -78,8 +78,8 @@ def wait_until_it_answers(port: int, hello: bytes, answer: bytes, process: subpr
 
 
 @contextlib.contextmanager
-def redis(folder: Path) -> Iterator[str]:
-    port = free_port()
+def redis(folder: Path, *, port: int | None = None) -> Iterator[str]:
+    port = port or free_port()
     arguments = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--appendonly", "no"]
     with child([program("redis-server"), *arguments], folder / "log") as process:
         wait_until_it_answers(port, b"PING\r\n", b"+PONG", process, folder / "log")

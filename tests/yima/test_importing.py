@@ -239,7 +239,7 @@ async def test_lookups_of_codes_without_a_signature_are_limited_and_misses_more_
 
     world.service.limits = Limits(clock=lambda: 0.0)  # no time passes, however slow the machine is
     await world.activate((await confirm(world, await read(world, "\n".join(map(drug, range(80))).encode()))).name)
-    wrong, unsigned = RATES["wrong"][1].burst, RATES["unsigned"][1].burst
+    wrong, unsigned = RATES["wrong", "device"].burst, RATES["unsigned", "device"].burst
     for n in range(wrong):
         assert (await world.scan(drug(1_000 + n))).outcome is Outcome.FORGED
     await world.hold_still()
@@ -416,7 +416,7 @@ async def test_of_look_ups_sent_at_once_no_more_are_answered_than_may_be_wrong(w
 
     await world.activate((await confirm(world, await read(world, "\n".join(map(drug, range(80))).encode()))).name)
     world.service.limits = Limits(clock=lambda: 0.0)
-    burst = RATES["wrong"][0].burst
+    burst = RATES["wrong", "address"].burst
     said = await asyncio.gather(
         *(world.scan(drug(1_000 + n), member=None, device_id=None) for n in range(2 * burst)), return_exceptions=True
     )

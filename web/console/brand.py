@@ -175,6 +175,10 @@ def _render(desk: Desk, worn: livery.Livery, language: Language, page: str, *, p
         "livery": worn,
         "elsewhere": f"https://{worn.member_host}" if worn.member_host else "",
         "switch": visitor.path,
+        "kept": [],
+        "remembered": False,
+        "standing": None,
+        "wechat": False,
     }
     message = say("preview.message", language, brand=worn.name)
     if page == "result":
@@ -209,7 +213,13 @@ def _read(form: Form) -> Settings:
         member_host=form.get("member_host").lower().removeprefix("https://").rstrip("/"),
         hands_over="hands_over" in form,
         basemap=form.get("basemap", "bundled"),
+        appeal_days=_days(form.get("appeal_days", str(brands.APPEAL_DAYS))),
     )
+
+
+def _days(given: str) -> int:
+    """A number of days; what is none lies outside the limits, and is refused there."""
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 4 else 0
 
 
 _TEXT_FIELDS: Final = (
@@ -245,6 +255,7 @@ def _page(
         logo=livery.of(_as_shown(seat, shown), seat.visit.language).logo,
         picture_kb=pictures.UPLOAD_BYTES_MAX // 1024,
         previews=PREVIEWS,
+        may_set_sign_in=Permission.MANAGE_SIGN_IN in seat.may,
     )
 
 
@@ -276,6 +287,7 @@ def _differences(kept: Settings, wanted: Settings, language: Language) -> list[f
         values = asdict(settings)
         return {name: values[name] for name in (*_TEXT_FIELDS, "colour", "member_host")} | {
             "lines": lines(settings),
+            "appeal_days": str(settings.appeal_days),
             "hands_over": say("yes" if settings.hands_over else "no", language),
             "basemap": say(f"brand.basemap.{settings.basemap}", language)
             if settings.basemap in brands.BASEMAPS

@@ -58,6 +58,14 @@ class DecideClaim(Protocol):
         ...
 
 
+class DecideAppeal(Protocol):
+    """The use case of answering an appeal, likewise."""
+
+    async def __call__(self, tx: Tx, appeal_id: int, *, grant: bool, said: str, actor: str, brand_id: int) -> object:
+        """Answer it; raises `YimaError` where it cannot be answered so."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What the console stands on; made when the application starts, for it holds connections of its event loop.
@@ -76,6 +84,7 @@ class Means:
         dev: whether this is a development installation.
         mail: whether e-mail can be sent.
         decide_claim: decides a held claim in the caller's transaction; pays it where `post`, else voids it.
+        decide_appeal: answers an appeal in the caller's transaction; pays where `grant`, else tells `said`.
         reading: the turns in which uploaded photos are read.
         uploading: the turns in which files to be imported are taken in; each fills the disk while it comes.
     """
@@ -93,6 +102,7 @@ class Means:
     dev: bool
     mail: bool
     decide_claim: DecideClaim
+    decide_appeal: DecideAppeal
     reading: Turns = field(default_factory=lambda: Turns(at_once=1, waiting_max=4))
     uploading: Turns = field(default_factory=lambda: Turns(at_once=UPLOADS_AT_ONCE_MAX, waiting_max=0))
 

@@ -38,6 +38,8 @@ _ICONS: Final = {
     "overview": "M4 13h6V4H4zM14 20h6v-9h-6zM4 20h6v-4H4zM14 8h6V4h-6z",
     "heatmap": "M9 4L3 6.5V20l6-2.5 6 2.5 6-2.5V4l-6 2.5zM9 4v13.5M15 6.5V20",
     "scans": "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M7 12h10",
+    "alarms": "M12 4a5 5 0 015 5v4l2 3H5l2-3V9a5 5 0 015-5zM10 19h4M12 2v2",
+    "blocks": "M12 21a9 9 0 100-18 9 9 0 000 18zM5.6 5.6l12.8 12.8",
     "products": "M4 8l8-4 8 4v8l-8 4-8-4zM4 8l8 4 8-4M12 12v8",
     "dealers": "M4 10l1.5-5h13L20 10M5 10v10h14V10M9 20v-6h6v6M4 10h16",
     "batches": "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h3v3h-3zM20 17v3h-3",
@@ -54,6 +56,7 @@ _ICONS: Final = {
     "draws": "M4 9h16v4H4zM6 13v7h12v-7M12 9v11M12 9c-5 0-5-5-2-5 2 0 2 5 2 5zM12 9c5 0 5-5 2-5-2 0-2 5-2 5z",
     "members": "M9 11a3.5 3.5 0 100-7 3.5 3.5 0 000 7zM3 20c0-4 3-6 6-6s6 2 6 6M16 4.5a3.5 3.5 0 010 6"
     "M18 14.5c2 .8 3 2.6 3 5.5",
+    "appeals": "M12 3v18M5 21h14M4 8h16M7 8l-3 7h6zM17 8l-3 7h6z",
     "brand": "M12 3l2.2 5.4L20 9l-4.4 3.8L17 19l-5-3.2L7 19l1.4-6.2L4 9l5.8-.6z",
     "staff": "M12 11a4 4 0 100-8 4 4 0 000 8zM4 21c0-5 4-7 8-7s8 2 8 7",
     "trail": "M6 3h9l4 4v14H6zM15 3v4h4M9 12h7M9 16h7",
@@ -67,6 +70,8 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("overview", "", Permission.SEE_FIGURES),
             Entry("heatmap", "/heatmap", Permission.SEE_FIGURES),
             Entry("scans", "/scans", Permission.SEE_SCANS),
+            Entry("alarms", "/alarms", Permission.SEE_SCANS),
+            Entry("blocks", "/blocks", Permission.SEE_SCANS),
         ),
     ),
     (
@@ -102,6 +107,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
         (
             Entry("draws", "/draws", Permission.SEE_DRAWS),
             Entry("members", "/members", Permission.SEE_MEMBERS),
+            Entry("appeals", "/appeals", Permission.SEE_MEMBERS),
         ),
     ),
     (

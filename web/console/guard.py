@@ -22,6 +22,7 @@ from traceability import catalogue
 from web.console.desk import Desk
 from web.console.seat import Person, Seat
 from web.console.visit import Visit
+from web.visits import judge_encoding
 
 FORM_BYTES_MAX: Final = 65_536
 FORM_FIELDS_MAX: Final = 500
@@ -117,11 +118,13 @@ async def read_form(request: Request[Any, Any, Any], desk: GivenDesk, visit: Giv
         NotAuthenticated: the route needs a permission, and nobody is signed in (any more).
         Forbidden: it was sent by another site's page.
         InvalidInput: it is no form, or too long.
+        UnsupportedMedia: it is compressed.
     """
     session = await _session(desk, visit)
     if session is None and "permission" in request.route_handler.opt:
         # The seat says so too, but is read at the same time: whoever must sign in is told that first.
         raise NotAuthenticated("Your session has ended: sign in again.")
+    judge_encoding(request)
     if request.content_type[0] != _FORM_TYPE:
         raise InvalidInput(f"The body is not of the type {_FORM_TYPE}.")
     body = await request.body()

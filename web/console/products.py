@@ -16,6 +16,7 @@ from staff.access import Permission
 from traceability import catalogue
 from traceability.catalogue import Product
 from traceability.changes import EditedMeanwhile
+from traceability.legal_classes import CLASSES, REWARDS
 from web.console import counts, forms
 from web.console.desk import Desk
 from web.console.guard import Form, GivenDesk, GivenForm, GivenSeat, needs
@@ -35,6 +36,8 @@ class Draft:
     name_en: str = ""
     units_per_case: str = "24"
     version: int = 0
+    legal_class: str = "none"
+    rewards: str = "default"
 
 
 @get("/console/b/{brand:str}/products", opt=needs(Permission.SEE_CATALOGUE))
@@ -80,6 +83,7 @@ async def create(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[
             made = await catalogue.create_product(
                 tx, brand_id=seat.brand.id, gtin=draft.gtin, name=draft.name, name_en=draft.name_en,
                 units_per_case=_units(draft), actor=seat.actor,
+                legal_class=draft.legal_class, rewards=draft.rewards,
             )  # fmt: skip
     except (InvalidInput, Conflict) as error:
         return _refused(desk, seat, draft, error)
@@ -103,7 +107,7 @@ async def save(desk: GivenDesk, seat: GivenSeat, form: GivenForm, gtin: FromPath
             await catalogue.update_product(
                 tx, brand_id=seat.brand.id, gtin=gtin, name=draft.name, name_en=draft.name_en,
                 units_per_case=_units(draft), version=form.number("version", low=0, high=forms.VERSION_MAX),
-                actor=seat.actor,
+                actor=seat.actor, legal_class=draft.legal_class, rewards=draft.rewards,
             )  # fmt: skip
     except EditedMeanwhile:
         async with desk.means.db.transaction() as tx:
@@ -126,11 +130,21 @@ def _read(form: Form) -> Draft:
         name_en=form.get("name_en"),
         units_per_case=form.get("units_per_case"),
         version=int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0,
+        legal_class=form.get("legal_class", "none"),
+        rewards=form.get("rewards", "default"),
     )
 
 
 def _draft(found: Product) -> Draft:
-    return Draft(found.gtin, found.name, found.name_en, str(found.units_per_case), found.version)
+    return Draft(
+        found.gtin,
+        found.name,
+        found.name_en,
+        str(found.units_per_case),
+        found.version,
+        found.legal_class,
+        found.rewards,
+    )
 
 
 def _units(draft: Draft) -> int:
@@ -149,11 +163,17 @@ def _refused(
 def _differences(seat: Seat, now: Product, draft: Draft) -> list[forms.Difference]:
     language = seat.visit.language
     stored = _draft(now)
-    names = ("name", "name_en", "units_per_case")
-    return forms.differences(
-        ((say(f"products.{name}", language), getattr(stored, name), getattr(draft, name)) for name in names),
-        none=say("none", language),
-    )
+    rows = [
+        (say(f"products.{name}", language), getattr(stored, name), getattr(draft, name))
+        for name in ("name", "name_en", "units_per_case")
+    ]
+    for name, options in (("legal_class", CLASSES), ("rewards", REWARDS)):
+        now_, yours = (
+            say(f"products.{name}.{value}", language) if value in options else value
+            for value in (getattr(stored, name), getattr(draft, name))
+        )
+        rows.append((say(f"products.{name}", language), now_, yours))
+    return forms.differences(rows, none=say("none", language))
 
 
 def _page(
@@ -178,6 +198,8 @@ def _page(
         differences=differences or [],
         chars_max=catalogue.NAME_CHARS_MAX,
         units_max=catalogue.UNITS_PER_CASE_MAX,
+        classes=list(CLASSES),
+        rewards=REWARDS,
         may_edit=Permission.EDIT_CATALOGUE in seat.may,
     )
 

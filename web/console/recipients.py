@@ -12,6 +12,7 @@ from insights import leaks
 from kernel.errors import Conflict, InvalidInput, NotFound, YimaError
 from staff import people
 from staff.access import Permission
+from traceability import journal_months
 from web.console import forms
 from web.console.desk import Desk
 from web.console.guard import GivenDesk, GivenForm, GivenSeat, needs
@@ -86,6 +87,7 @@ async def show_leaks(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
     """Packages whose set-up codes were scanned: whose they were, who took them, where they surfaced."""
     async with desk.means.db.transaction() as tx:
         found = await leaks.list_of(tx, brand_id=seat.brand.id)
+        archived = await journal_months.archived_before(tx)
         names = {
             people.actor_of(each.id): each.name
             for each in await people.list_of_brand(tx, desk.means.vault, seat.brand.id)
@@ -96,7 +98,7 @@ async def show_leaks(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
         for each in leak.sightings
         if each.adcode is not None
     }
-    return desk.page(seat, "leaks.html", rows=found, names=names, places=places)
+    return desk.page(seat, "leaks.html", archived=archived, rows=found, names=names, places=places)
 
 
 def _place(desk: Desk, seat: Seat, adcode: int) -> str:

@@ -19,7 +19,10 @@ from traceability import catalogue
 from traceability.catalogue import Brand
 from web.console import (
     account,
+    alarms,
+    appeals,
     batches,
+    blocks,
     brand,
     cartons,
     data_layouts,
@@ -48,6 +51,7 @@ from web.console import (
     switching,
     trail,
     visit,
+    wechat,
 )
 from web.console.desk import Desk
 from web.console.guard import GivenDesk, GivenPerson
@@ -59,7 +63,10 @@ log = structlog.get_logger(__name__)
 
 MODULES = (
     account,
+    alarms,
+    appeals,
     batches,
+    blocks,
     brand,
     cartons,
     data_layouts,
@@ -84,6 +91,7 @@ MODULES = (
     stations,
     switching,
     trail,
+    wechat,
 )
 PREFIX = "/console"
 BRAND_PREFIX = "/console/b/{brand:str}"
@@ -154,12 +162,18 @@ def exception_handlers(desk: Callable[[], Desk], *, secure_cookies: bool) -> Exc
             return _to_sign_in(desk(), request, asked)
         if asked.language == "zh" and isinstance(error, Forbidden):
             return _page(desk(), asked, error.status, say("error.forbidden.console", "zh"))
-        return _page(desk(), asked, error.status, sentences.tell(error, asked.language))
+        answer = _page(desk(), asked, error.status, sentences.tell(error, asked.language))
+        if isinstance(wait := error.details.get("retry_after_s"), int):
+            answer.headers["Retry-After"] = str(wait)
+        return answer
 
     def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
         asked = read_visit(request)
         key = {404: "error.page.console", 405: "error.method", 413: "error.large"}.get(error.status_code, "error.other")
-        return _page(desk(), asked, error.status_code, say(key, asked.language))
+        answer = _page(desk(), asked, error.status_code, say(key, asked.language))
+        # of the framework's headers the one that a 405 has to bear: the methods that there are
+        answer.headers.update({name.title(): v for name, v in (error.headers or {}).items() if name.lower() == "allow"})
+        return answer
 
     def from_defect(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         log.error("console.defect", exc_info=error)

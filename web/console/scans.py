@@ -21,6 +21,7 @@ from insights.scan_search import COUNT_ROWS_MAX, FINDINGS, ScanFilter, ScanLine
 from kernel import audit
 from kernel.clock import now
 from staff.access import Permission
+from traceability import journal_months
 from web.console import scan_filters, sheets, words
 from web.console.desk import Desk
 from web.console.guard import GivenDesk, GivenForm, GivenSeat, needs
@@ -29,6 +30,7 @@ from web.console.scan_filters import OUTCOMES, SOURCES
 from web.console.seat import Seat
 from web.console.slow import told_if_slow
 from web.console.texts import say
+from web.texts import day
 
 CELL_RESOLUTION: Final = 7
 """The cell that a story shows: about 5 km²."""
@@ -46,10 +48,12 @@ async def list_scans(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
     asked = await scan_filters.read(desk.means.db, desk.regions, seat)
     rows: list[ScanLine] = []
     more, slow, total = False, "", None
+    archived: datetime | None = None
     if asked.wanted is not None:
         try:
             async with reading(desk.means.db) as tx:
                 rows, more = await scan_search.search(tx, asked.wanted, after=asked.after)
+                archived = await journal_months.archived_before(tx)
         except TooSlow:
             slow = say("scans.slow", seat.visit.language)
         if not slow and asked.after is None:
@@ -62,6 +66,7 @@ async def list_scans(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
         asked=asked,
         rows=rows,
         slow=slow,
+        archived=archived if archived is not None and asked.since < archived else None,
         total=total,
         total_max=COUNT_ROWS_MAX,
         export_max=sheets.ROWS_MAX,
@@ -208,18 +213,22 @@ async def one_scan(desk: GivenDesk, seat: GivenSeat, scan: FromPath[str]) -> Res
     """One scan's whole story."""
     scan_id = parse_uuid(scan)
     at = parse_moment(Query(seat.visit.query, seat.visit.language).text("at"))
-    story = None
+    story = archived = None
     if scan_id is not None:
         async with reading(desk.means.db) as tx:
             story = await scan_story.tell(tx, desk.means.vault, brand_id=seat.brand.id, scan_id=scan_id, at=at)
+            archived = await journal_months.archived_before(tx)
     if story is None:
         sentence = say("scan.unknown", seat.visit.language)
+        if archived is not None and at is not None and at < archived:
+            sentence = say("scans.archived", seat.visit.language, day=day(archived, seat.visit.language))
         return desk.page(seat, "error.html", status=404, sentence=sentence)
     cell = story.scan.cell
     return desk.page(
         seat,
         "scan.html",
         told=story,
+        archived=archived,
         row=story.scan,
         cell="" if cell is None else h3.int_to_str(h3.cell_to_parent(cell, CELL_RESOLUTION)),
         findings=[each for each in story.scan.findings if each["rule"] != "page_token"],
@@ -227,6 +236,7 @@ async def one_scan(desk: GivenDesk, seat: GivenSeat, scan: FromPath[str]) -> Res
         now=now(),
         may_decide=Permission.EDIT_CAMPAIGNS in seat.may and Permission.SEE_MEMBERS in seat.may,
         may_see_draws=Permission.SEE_DRAWS in seat.may,
+        may_block=Permission.MANAGE_BLOCKS in seat.may,
         unit_scans=address(seat.path("/scans"), [("unit", str(story.scan.unit_id))]),
         **_telling(desk, seat),
     )

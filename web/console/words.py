@@ -23,7 +23,8 @@ TONES: Final = {
 DEVICE_SHOWN: Final = 6
 
 FINDING_TONES: Final = {
-    "impossible_travel": "bad", "leaked_key": "bad", "canary": "bad", "blocked_member": "bad",
+    "impossible_travel": "bad", "block_list": "bad", "velocity": "wait", "proof_of_work": "wait",
+    "page_token/reused": "bad", "leaked_key": "bad", "canary": "bad", "blocked_member": "bad",
     "outside_territory/outside": "bad",
     "outside_territory/inside": "plain", "early_scan": "wait", "page_token": "wait",
 }  # fmt: skip

@@ -30,10 +30,15 @@ _COMMANDS: Final = {
     "ship": "dealers.ship",
     "staff": "staff.staff",
     "trail": "trail.trail",
+    "alarms": "alarms.alarms",
+    "blocks": "blocks.blocks",
     "claims": "claims.claims",
+    "appeals": "appeals.appeals",
     "draw": "draws.draw",
     "ledger": "ledger.ledger",
     "rollups": "rollups.rollups",
+    "journal": "journal.journal",
+    "wechat": "wechat.wechat",
     "bench": "bench.bench",
 }
 """By name: where the command stands, as MODULE.NAME within this package."""

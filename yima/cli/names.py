@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from codegen import gs1
 from members import ledger
-from traceability import catalogue
+from traceability import catalogue, legal_classes
+from traceability.legal_classes import CLASSES, REWARDS
 from yima.cli.common import actor, json_option, run, say
 from yima.cli.product_links import links
 from yima.runtime import Runtime
@@ -97,3 +99,33 @@ def create_product(*, slug: str, gtin: str, name: str, name_en: str, units_per_c
 
     made = run(use)
     say({"gtin": made.gtin, "name": made.name}, as_json=as_json, text=f"Created {made.gtin} ({made.name}).")
+
+
+@product.command("class")
+@click.option("--brand", "slug", required=True, help="The brand's slug.")
+@click.option("--gtin", required=True, help="The product.")
+@click.option("--class", "legal_class", type=click.Choice(list(CLASSES)), help="What law puts it in.")
+@click.option("--rewards", type=click.Choice(REWARDS), help="As the class says, or otherwise.")
+@json_option
+def set_class(*, slug: str, gtin: str, legal_class: str | None, rewards: str | None, as_json: bool) -> None:
+    """Show or set the class by law, which decides about rewards and age (have a lawyer look at it)."""
+
+    async def use(runtime: Runtime) -> catalogue.Product:
+        async with runtime.db.transaction() as tx:
+            owner = await catalogue.brand(tx, slug)
+            found = await catalogue.product(tx, gs1.parse_gtin(gtin), brand_id=owner.id)
+            return await catalogue.update_product(
+                tx, brand_id=owner.id, gtin=found.gtin, name=found.name, name_en=found.name_en,
+                units_per_case=found.units_per_case, version=found.version, actor=actor(),
+                legal_class=legal_class, rewards=rewards,
+            )  # fmt: skip
+
+    found = run(use)
+    pays, adults = legal_classes.pays(found.legal_class, found.rewards), legal_classes.adults_only(found.legal_class)
+    row = {
+        "gtin": found.gtin, "class": found.legal_class, "rewards": found.rewards, "pays": pays,
+        "adults_only": pays and adults,
+    }  # fmt: skip
+    told = "rewards are paid" if pays else "no rewards are paid"
+    text = f"{found.gtin}: {found.legal_class}, {told}{', to adults only' if row['adults_only'] else ''}."
+    say(row, as_json=as_json, text=text)

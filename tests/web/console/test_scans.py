@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -20,6 +20,7 @@ from tests.web.console.conftest import Console
 from tests.web.console.scenes import BAD, SSCC, Scene, follow, is_sound, play, rows_shown
 from tests.world import GTIN
 from web.console import scan_filters, sheets
+from web.console.query import pack_moment
 
 pytestmark = pytest.mark.usefixtures("scene")
 
@@ -333,3 +334,29 @@ async def test_a_filter_works_without_javascript(console: Console, chromium: Bro
     await page.select_option("#outcome", "held")
     await page.click("form.filters.card button[type=submit]")
     assert await page.locator("#results tbody tr").count() == 1
+
+
+async def test_pages_say_which_scans_are_archived(console: Console):
+    async with console.opened.db.transaction() as tx:
+        await tx.execute(
+            text("""
+                INSERT INTO scan_archive (name, since, until, rows, counted, begun_at, detached_at, actor)
+                VALUES ('scan_2025_12', '2025-12-01', '2026-01-01', 7, 7, now(), now(), 'test')""")
+        )
+    client = await console.client(Role.OWNER)
+    archived = "Scans before 1 January 2026 are archived"
+    try:
+        old = await client.get(console.path("/scans?since=2025-12-15&until=2026-01-15"))
+        assert archived in old.text
+        assert archived not in (await client.get(console.path("/scans"))).text
+        moment = pack_moment(datetime(2025, 12, 20, tzinfo=UTC))
+        gone = await client.get(console.path(f"/scans/{uuid4()}?at={moment}"))
+        assert (gone.status_code, archived in gone.text) == (404, True)
+        assert archived in (await client.get(console.path("/leaks"))).text
+        [story] = re.findall(
+            r'href="([^"]*/scans/[0-9a-f-]{36}\?at=[^"]+)"', (await client.get(console.path("/scans"))).text
+        )[:1]
+        assert archived in (await client.get(story)).text
+    finally:
+        async with console.opened.db.transaction() as tx:
+            await tx.execute(text("DELETE FROM scan_archive"))

@@ -6,7 +6,10 @@ from typing import Any, Final
 
 from web.console.texts import (
     account,
+    alarms,
+    appeals,
     batches,
+    blocks,
     brand,
     cartons,
     dealers,
@@ -28,13 +31,15 @@ from web.console.texts import (
     scans,
     stations,
     trail,
+    wechat,
 )
 from web.texts import TEXTS as SHARED
 from web.texts import Language
 
 _PAGES = (
-    account, batches, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys, line, members, ordering,
-    overview, people, product_links, products, readback, recipients, scans, stations, trail,
+    account, alarms, appeals, batches, blocks, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys,
+    line, members, ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail,
+    wechat,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}

@@ -48,6 +48,12 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "brand.thanks_en": ("领取后的感谢语（英文）", "Thanks after a scan, English"),
     "brand.service": ("客服电话或网址", "Help: phone number or address"),
     "brand.service.hint": ("例如 400-800-8820，或 https:// 开头的网址", "Such as 400-800-8820, or an https:// address"),
+    "brand.appeal_days": ("申诉答复期限（天）", "Days within which an appeal is answered"),
+    "brand.appeal_days.hint": (
+        "1 到 {most} 天；消费者会看到答复日期，已提交的申诉不受改动影响。",
+        "1 to {most}. Consumers are told the day; appeals made before keep theirs.",
+    ),
+    "problem.appeal_days": ("申诉答复期限是 1 到 {most} 天。", "Appeals are answered within 1 to {most} days."),
     "brand.law": ("依法公示", "What law wants on each page"),
     "brand.operator": ("运营者全称", "Operator's legal name"),
     "brand.lines": ("备案号、许可证等（每行一项）", "ICP number, licences (one a line)"),

@@ -16,6 +16,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "nav.overview": ("概览", "Overview"),
     "nav.heatmap": ("扫码热力图", "Heatmap"),
     "nav.scans": ("扫码记录", "Scans"),
+    "nav.alarms": ("试码警报", "Alarms"),
+    "nav.blocks": ("拦截名单", "Block list"),
     "nav.products": ("商品", "Products"),
     "nav.dealers": ("经销商", "Dealers"),
     "nav.batches": ("码批次", "Batches"),

@@ -94,6 +94,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "member.consents": ("同意", "Consents"),
     "member.consents.none": ("没有记录。", "None recorded."),
     "member.purpose.membership": ("会员服务", "Membership"),
+    "member.purpose.adult": ("已满 18 周岁", "18 or older"),
     "member.consent.given": ("{at} 同意，文本版本 {version}", "given {at}, text of {version}"),
     "member.consent.withdrawn": ("{at} 撤回", "withdrawn {at}"),
     "member.trail": ("对此会员的操作", "What was done to this member"),

@@ -43,4 +43,26 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "problem.gtin_taken": ("已有 GTIN 为 {gtin} 的商品。", "There is a product with GTIN {gtin} already."),
     "problem.case": ("每箱数量是 1 到 {most} 的整数。", "A carton holds a whole number of units, 1 to {most}."),
+    "products.legal_class": ("法律类别", "Class by law"),
+    "products.legal_class.hint": (
+        "决定能否发放奖励、是否先确认年龄。这是按中国法律的默认做法，请由贵方律师确认；设置后两秒内生效。",
+        (
+            "Decides whether there are rewards, and whether age is asked for. A default by Chinese law for your lawyer "
+            "to look at; it holds within two seconds."
+        ),
+    ),
+    "products.legal_class.none": ("一般商品", "None of these"),
+    "products.legal_class.alcohol": ("酒类：领取前确认已满 18 周岁", "Alcohol: adults only"),
+    "products.legal_class.tobacco": ("烟草：不发放奖励", "Tobacco: no rewards"),
+    "products.legal_class.medicine": ("药品：默认不发放奖励", "Medicine: no rewards by default"),
+    "products.legal_class.infant_formula": ("婴儿配方乳粉：不发放奖励", "Infant formula: no rewards"),
+    "products.rewards": ("奖励", "Rewards"),
+    "products.rewards.hint": (
+        "积分、抽奖和奖品。烟草和婴儿配方乳粉不能打开。",
+        "Points, draws and prizes. They cannot be switched on for tobacco and infant formula.",
+    ),
+    "products.rewards.default": ("按法律类别", "As the class says"),
+    "products.rewards.on": ("发放", "On"),
+    "products.rewards.off": ("不发放", "Off"),
+    "problem.rewards_never": ("这一类商品不能发放奖励。", "Rewards cannot be switched on for this class."),
 }

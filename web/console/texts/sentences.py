@@ -6,6 +6,7 @@ sentence against the source, so that one that is reworded there is reworded here
 
 from typing import Final
 
+from web.console.texts.sentences_blocks import BLOCKS
 from web.console.texts.sentences_labels import LABELS
 
 SENTENCES: Final[tuple[tuple[str, str], ...]] = (
@@ -99,6 +100,7 @@ SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ("A recipient's name has 1 to {most} characters.", "名称有 1 到 {most} 个字。"),
     ("The brand has {most} recipients already: retire some.", "收件方已有 {most} 个，请先停用一些。"),
     ("There is a recipient {name} already: retire it first.", "已有收件方“{name}”，请先停用它。"),
+    *BLOCKS,
     *LABELS,
     # Rolls and print runs
     ("Say how long a roll is, or how many rolls: one of the two.", "每卷行数与卷数，请填且只填一个。"),

@@ -1,0 +1,56 @@
+"""`/api/v1/sign-in`: by phone number and one-time code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, post
+from litestar.params import JSONBody
+
+from members import signin
+from members.tokens import LIFE_DAYS
+from scanapi import bodies, phone_door
+from scanapi.api import Given, SignedIn, language_of
+
+
+class CodeIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Asks for a one-time code."""
+
+    brand: str
+    phone: str
+
+
+class SignInIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Signs in with a one-time code."""
+
+    brand: str
+    phone: str
+    code: str
+
+
+class SignInController(Controller):
+    """Sign-in by phone number and one-time code."""
+
+    path = "/api/v1/sign-in"
+    before_request = staticmethod(bodies.judge)
+    request_class = bodies.JsonRequest
+    tags = ("members",)
+
+    @post("/codes", status_code=202, summary="Send a one-time code")
+    async def request_code(
+        self, request: Request[Any, Any, Any], data: JSONBody[CodeIn], deps: Given
+    ) -> dict[str, int]:
+        """The answer is the same whether or not the number is a member's."""
+        address = None if request.client is None else request.client.host
+        await phone_door.send_code(deps, data.brand, data.phone, language_of(request), address=address)
+        return {"expires_in_s": signin.LIFE_S}
+
+    @post("/", status_code=200, summary="Sign in with a one-time code")
+    async def sign_in(self, request: Request[Any, Any, Any], data: JSONBody[SignInIn], deps: Given) -> SignedIn:
+        """A first sign-in makes the member. A code is good once: after a lost answer, ask for another."""
+        address = None if request.client is None else request.client.host
+        return SignedIn(await phone_door.enter(deps, data.brand, data.phone, data.code, address=address), LIFE_DAYS)
+
+
+CONTROLLERS = (SignInController,)

@@ -1,0 +1,117 @@
+"""The consumer's page over the whole installation, in a real browser."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from playwright.async_api import Browser, expect
+from sqlalchemy import text
+
+from scanapi import settle
+from staff.access import Role
+from tests.web.console.conftest import Console
+from tests.web.console.phone import Wire, path_of, phone, place, session_of
+from web import visits
+
+SCAN = "form[data-scan] button[type=submit]"
+
+
+async def test_connection_cut_after_the_commit_leads_to_one_award_and_its_answer(console: Console, chromium: Browser):
+    line = console.world.lines[0]
+    async with (
+        Wire(console.base, b"POST /scan", swallow=3).open() as wire,
+        phone(console, chromium, member=1, base=wire.base) as page,
+    ):
+        await page.goto(path_of(line))
+        await page.click(SCAN)
+        await expect(page.locator("[data-notice]")).to_contain_text("trying again")
+        await expect(page.get_by_role("heading", name="Reward added")).to_be_visible()
+        await expect(page.get_by_text("+10 points")).to_be_visible()
+        assert wire.lost == 3
+    async with console.opened.db.transaction() as tx:
+        rows = await tx.execute(
+            text("SELECT outcome, points FROM scan WHERE member_id = :m"), {"m": console.world.member_ids[1]}
+        )
+        assert rows.all() == [("awarded", 10)]
+
+
+async def test_pack_scanned_before_its_activation_keeps_the_reward_and_pays_it_on_activation(
+    console: Console, chromium: Browser
+):
+    world = console.world
+    batch, lines = await world.issue(2)
+    async with phone(console, chromium, member=2) as page:
+        await asyncio.sleep(1.2)  # the running server looks for new keys each second
+        await page.goto(path_of(lines[0]))
+        await page.get_by_role("button", name="keep my reward").click()
+        await expect(page.get_by_role("heading", name="Your reward is kept")).to_be_visible()
+        await page.goto("/me")
+        await expect(page.get_by_text("paid on activation")).to_be_visible()
+        await page.goto(path_of(lines[0]))
+        await expect(page.get_by_text("no need to scan again")).to_be_visible()
+        await world.activate(batch)
+        await settle.settle(world.opened.db, world.opened.vault)
+        await page.goto("/me")
+        await expect(page.get_by_text("paid on activation")).to_have_count(0)
+        await expect(page.get_by_text("+10")).to_be_visible()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_held_claim_is_appealed_in_one_tap_and_its_answer_stands_on_both_pages(
+    console: Console, chromium: Browser, javascript: bool
+):
+    line = console.world.lines[10 + javascript]
+    await console.world.scan(line, member=None, device_id="a", location=place(39.91, 116.40))
+    await console.world.scan(line, member=3, device_id="b", location=place(23.13, 113.26))
+    staff = await console.client(Role.MARKETER)
+    async with phone(console, chromium, member=3, java_script_enabled=javascript) as page:
+        await page.goto(path_of(line))
+        await expect(page.get_by_text("two places far apart")).to_be_visible()
+        await page.get_by_role("button", name="Ask a person to look").click()
+        await expect(page.get_by_text("A person will look, and answer by")).to_be_visible()
+        await page.goto("/me")
+        await expect(page.get_by_text("A person will look, and answer by")).to_be_visible()
+        listed = (await staff.get(console.path("/appeals"))).text
+        assert "1 open, 0 of them overdue" in listed
+        (appeal,) = re.findall(r'id="appeal-(\d+)"', listed)
+        refused = await staff.post(console.path(f"/appeals/{appeal}"), {"decision": "decline", "said": " "})
+        assert refused.status_code == 400
+        said = "The receipt is <b>missing</b>."
+        done = await staff.post(console.path(f"/appeals/{appeal}"), {"decision": "decline", "said": said})
+        assert done.status_code == 303
+        for path in ("/me", path_of(line)):
+            await page.goto(path)
+            await expect(page.get_by_text(said).first).to_be_visible()
+
+
+async def test_appeals_page_marks_what_is_overdue_and_pays_what_is_granted(console: Console):
+    line = console.world.lines[13]
+    await console.world.scan(line, member=None, device_id="a", location=place(39.91, 116.40))
+    await console.world.scan(line, member=4, device_id="b", location=place(23.13, 113.26))
+    http = await console.visitor()
+    http.cookies.set(visits.SESSION, session_of(console, 4))
+    device = {"Sec-Fetch-Site": "same-origin"}
+    code = path_of(line).rpartition("/")[2]
+    assert (await http.post("/appeal", data={"code": code}, headers=device)).status_code == 303
+    async with console.opened.db.transaction() as tx:
+        await tx.execute(text("UPDATE appeal SET due_at = now() - interval '1 hour' WHERE state = 'open'"))
+    staff = await console.client(Role.MARKETER)
+    listed = (await staff.get(console.path("/appeals"))).text
+    assert "1 open, 1 of them overdue" in listed
+    assert ">Overdue<" in listed
+    (appeal,) = re.findall(r'id="appeal-(\d+)"', listed)
+    assert (await staff.post(console.path(f"/appeals/{appeal}"), {"decision": "grant"})).status_code == 303
+    assert "Appeal" in (await staff.get(console.path("/appeals?state=granted"))).text
+    assert (await console.world.scan(line, member=4)).balance == 10
+    auditor = await console.client(Role.AUDITOR)
+    assert (await auditor.post(console.path(f"/appeals/{appeal}"), {"decision": "grant"})).status_code == 403
+    gone = await staff.post(console.path(f"/appeals/{appeal}"), {"decision": "grant"})
+    assert gone.headers["location"] == console.path("/appeals")
+
+
+async def test_appeal_without_a_session_asks_to_sign_in(console: Console):
+    http = await console.visitor()
+    answer = await http.post("/appeal", data={"code": "x"}, headers={"Sec-Fetch-Site": "same-origin"})
+    assert answer.status_code == 401
