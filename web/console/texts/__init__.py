@@ -28,6 +28,7 @@ from web.console.texts import (
     products,
     readback,
     recipients,
+    reports,
     scans,
     stations,
     trail,
@@ -38,8 +39,8 @@ from web.texts import Language
 
 _PAGES = (
     account, alarms, appeals, batches, blocks, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys,
-    line, members, ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail,
-    wechat,
+    line, members, ordering, overview, people, product_links, products, readback, recipients, reports, scans,
+    stations, trail, wechat,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}
