@@ -194,6 +194,19 @@ unit = Table(
     postgresql_with={"fillfactor": 80},
 )
 
+batch_notice = Table(
+    "batch_notice",
+    metadata,
+    Column("batch_id", BigInteger, ForeignKey("batch.id"), primary_key=True),
+    Column("state", String(10), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("zh", String(500), nullable=False),
+    Column("en", String(500), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("state IN ('recalled', 'void')", name="state"),
+)
+
 report = Table(
     "report",
     metadata,

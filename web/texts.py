@@ -177,6 +177,19 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "result.me": ("查看我的积分与奖品", "My points and prizes"),
     "result.back": ("返回此码", "Back to the code"),
     "outcome.kept": ("奖励已为您保留", "Your reward is kept"),
+    "mine.kept": ("奖励已为您保留", "Your reward is kept"),
+    "mine.kept.told": (
+        "此码由{brand}签发，尚未激活；您的奖励已保留。",
+        "{brand} issued this code, which is not activated yet; your reward is kept.",
+    ),
+    "mine.held": ("已登记，待核实", "Registered, to be looked at"),
+    "mine.held.told": (
+        "此码由{brand}签发；您的领取已登记，等待人工核实。",
+        "{brand} issued this code; your claim is registered and waits for a person.",
+    ),
+    "mine.paid": ("您已领取过", "You have claimed this"),
+    "mine.paid.told": ("此码由{brand}签发，奖励由您领取。", "{brand} issued this code, and its reward is yours."),
+    "notice.title": ("{brand}的告知", "What {brand} says"),
     # Where a member stands with a reward, and appeals
     "standing.title": ("您的奖励", "Your reward"),
     "standing.kept": (

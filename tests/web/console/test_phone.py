@@ -18,6 +18,7 @@ from staff.access import Role
 from tests.web.console.conftest import Console
 from tests.web.console.phone import Wire, path_of, phone, place, session_of
 from web import visits
+from yima import switching
 
 SCAN = "form[data-scan] button[type=submit]"
 
@@ -186,3 +187,32 @@ async def test_photo_that_is_none_is_told_beside_its_field_and_the_words_stay(co
     assert nobody.status_code == 404
     async with console.opened.db.transaction() as tx:
         assert (await tx.execute(text("SELECT count(*) FROM report WHERE kind = 'fake'"))).scalar_one() == 0
+
+
+async def test_recalled_unit_says_what_the_brand_says_in_the_language_of_the_phone(console: Console, chromium: Browser):
+    batch, lines = await console.world.issue(3)
+    await console.world.activate(batch)
+    staff = await console.client(Role.FACTORY)
+    path = console.path(f"/batches/{batch}/notices")
+    half = await staff.post(path, {"state": "recalled", "recalled_zh": "只有中文", "recalled_en": "", "version": "0"})
+    assert half.status_code == 400
+    assert "Fill in both languages" in half.text
+    said = {"recalled_zh": "请到门店退换。\n电话 400-800", "recalled_en": "Bring it <b>back</b>.\nCall 400-800"}
+    assert (await staff.post(path, {"state": "recalled", "version": "0", **said})).status_code == 303
+    stale = await staff.post(path, {"state": "recalled", "version": "0", **said, "recalled_en": "other"})
+    assert stale.status_code == 409
+    assert (await staff.post(path, {"state": "frozen", "version": "0"})).status_code == 400
+    auditor = await console.client(Role.AUDITOR)
+    assert (await auditor.post(path, {"state": "recalled", "version": "1", **said})).status_code == 403
+    assert "Bring it" in (await auditor.get(path)).text
+    await asyncio.sleep(1.2)
+    async with phone(console, chromium, member=8) as page:
+        await page.goto(path_of(lines[0]))
+        await expect(page.get_by_text("Bring it")).to_have_count(0)
+        recalled = {"state": "recalled", "first": None, "last": None, "reason": "glass", "actor": "test"}
+        await switching.block(console.world.opened, batch, **recalled)
+        await page.goto(path_of(lines[0]))
+        await expect(page.get_by_text("being recalled")).to_be_visible()
+        await expect(page.get_by_text("Bring it <b>back</b>.")).to_be_visible()
+        await page.goto(path_of(lines[0]) + "?lang=zh")
+        await expect(page.get_by_text("请到门店退换。")).to_be_visible()

@@ -21,6 +21,7 @@ from web.console.texts import (
     keys,
     line,
     members,
+    notices,
     ordering,
     overview,
     people,
@@ -39,7 +40,7 @@ from web.texts import Language
 
 _PAGES = (
     account, alarms, appeals, batches, blocks, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys,
-    line, members, ordering, overview, people, product_links, products, readback, recipients, reports, scans,
+    line, members, notices, ordering, overview, people, product_links, products, readback, recipients, reports, scans,
     stations, trail, wechat,
 )  # fmt: skip
 
