@@ -150,6 +150,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "点击即表示您同意加密保存微信给出的身份编号，仅用于登录和发放奖励。",
         "By tapping you agree that we store WeChat's identifier of you, encrypted, for sign-in and rewards only.",
     ),
+    "wechat.or": ("或用手机号登录", "Or sign in by phone"),
     "wechat.ended": ("没有登录", "Not signed in"),
     "wechat.home": ("返回首页", "Back to the start"),
     # Result
