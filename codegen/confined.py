@@ -33,6 +33,7 @@ from PIL import Image
 from codegen.grades import Grades, Parameter
 from codegen.photos import LIMITS, Limits, Page, Remark
 from codegen.readback import ReadSymbol, read_pages
+from codegen.repainting import Painted, repaint
 from kernel.errors import InvalidInput, Unavailable, YimaError
 
 MESSAGE_BYTES_MAX: Final = 32 << 20
@@ -126,11 +127,43 @@ class Reader:
             self._stop()  # what it was about is not known: the next file gets a new child
             raise
 
+    def repaint(self, file: BinaryIO, name: str, *, side_px_max: int, lossless: bool = False) -> Painted:
+        """Have a picture painted anew (see `codegen.repainting`).
+
+        Raises:
+            InvalidInput: It is of a kind that is not read, damaged, or made to do harm.
+            Unavailable: No child process could be started.
+        """
+        try:
+            return self._painted(file, name[:_NAME_CHARS_MAX], side_px_max, lossless=lossless)
+        except BaseException:
+            self._stop()  # what it was about is not known: the next file gets a new child
+            raise
+
+    def _painted(self, file: BinaryIO, name: str, side_px_max: int, *, lossless: bool) -> Painted:
+        wanted = {"repaint": {"side_px_max": side_px_max, "lossless": lossless}}
+        match list(self._ask(file, name, wanted)):
+            case [{"painted": str(packed), "type": "png" | "jpeg" as kind}]:
+                return Painted(base64.b64decode(packed), kind)
+            case _:
+                raise self._lost(name)
+
     def _read(self, file: BinaryIO, name: str) -> Iterator[ReadPage | Said]:
+        for said in self._ask(file, name, {"previews": self._previews}):
+            match said:
+                case {"page": page}:
+                    yield _page(page, name)
+                case {"remark": str(sentence)}:
+                    yield Said(name, sentence)
+                case _:
+                    raise self._lost(name)
+
+    def _ask(self, file: BinaryIO, name: str, wanted: dict[str, Any]) -> Iterator[Any]:
+        """Everything that the child says of a file, until it says that this was all."""
         limits = self._limits
         self._start()
         assert self._socket is not None
-        request = {"name": name, "limits": asdict(limits), "previews": self._previews}
+        request = {"name": name, "limits": asdict(limits), **wanted}
         ends = time.monotonic() + limits.file_s_max
         if self._ends is not None:
             ends = min(ends, self._ends)
@@ -141,16 +174,12 @@ class Reader:
         while True:
             said = self._hear(name, min(limits.page_s_max, ends - time.monotonic()))
             match said:
-                case {"page": page}:
-                    yield _page(page, name)
-                case {"remark": str(sentence)}:
-                    yield Said(name, sentence)
                 case {"error": str(sentence), "problem": str(problem)}:
                     raise InvalidInput(sentence, problem=problem)
                 case {"end": True}:
                     return
                 case _:
-                    raise self._lost(name)
+                    yield said
 
     def _hear(self, name: str, seconds: float) -> Any:  # noqa: ANN401 (JSON, judged by the caller)
         """The child's next line."""
@@ -305,19 +334,18 @@ def serve() -> None:
         request = json.loads(line)
         with os.fdopen(descriptors[0], "rb") as file:
             file.seek(0)
-            _serve_one(channel, file, request["name"], Limits(**request["limits"]), request["previews"])
+            _serve_one(channel, file, request)
 
 
-def _serve_one(channel: socket.socket, file: BinaryIO, name: str, limits: Limits, previews: int) -> None:
+def _serve_one(channel: socket.socket, file: BinaryIO, request: dict[str, Any]) -> None:
+    name, limits = request["name"], Limits(**request["limits"])
     _confine(limits)
     try:
-        for each in read_pages(file, name, limits):
-            if isinstance(each, Remark):
-                _send(channel, {"remark": each.sentence})
-                continue
-            page, symbols = each
-            preview = _preview(page) if page.number <= previews else b""
-            _send(channel, {"page": _told(page, symbols, preview)})
+        if "repaint" in request:
+            painted = repaint(file, name, limits, **request["repaint"])
+            _send(channel, {"painted": base64.b64encode(painted.content).decode(), "type": painted.type})
+        else:
+            _serve_pages(channel, file, name, limits, request["previews"])
     except YimaError as error:
         _send(channel, {"error": error.message, "problem": str(error.details.get("problem", "damaged"))})
     except MemoryError:
@@ -327,6 +355,16 @@ def _serve_one(channel: socket.socket, file: BinaryIO, name: str, limits: Limits
         _send(channel, {"error": f"{name} is damaged: it is nested too deeply.", "problem": "damaged"})
     else:
         _send(channel, {"end": True})
+
+
+def _serve_pages(channel: socket.socket, file: BinaryIO, name: str, limits: Limits, previews: int) -> None:
+    for each in read_pages(file, name, limits):
+        if isinstance(each, Remark):
+            _send(channel, {"remark": each.sentence})
+            continue
+        page, symbols = each
+        preview = _preview(page) if page.number <= previews else b""
+        _send(channel, {"page": _told(page, symbols, preview)})
 
 
 def _confine(limits: Limits) -> None:

@@ -112,7 +112,7 @@ def pages(file: BinaryIO, name: str, limits: Limits = LIMITS) -> Iterator[Page |
     """
     head = file.read(_HEAD_BYTES)
     file.seek(0)
-    kind = _kind(head, name)
+    kind = kind_of(head, name)
     meant = _SUFFIXES.get(PurePath(name).suffix.lower())
     if meant not in (None, kind):
         yield Remark(f"{name} is named like a {meant} file and is a {kind} file; it was read as what it is.")
@@ -122,8 +122,12 @@ def pages(file: BinaryIO, name: str, limits: Limits = LIMITS) -> Iterator[Page |
         yield from _picture_pages(file, name, kind, limits)
 
 
-def _kind(head: bytes, name: str) -> str:
-    """What the first bytes say that a file is."""
+def kind_of(head: bytes, name: str) -> str:
+    """What the first bytes say that a file is.
+
+    Raises:
+        InvalidInput: It is empty, or none of the kinds that are read.
+    """
     if not head:
         raise InvalidInput(f"{name} is empty.", problem="empty")
     for magic, kind in _MAGIC:

@@ -37,6 +37,7 @@ class MemberLine:
         qualifying: points that count towards a tier.
         claims: claims ever made, voided ones too.
         claimed_at: when the latest was made.
+        by_wechat: whether they have signed in with WeChat.
     """
 
     id: int
@@ -48,6 +49,7 @@ class MemberLine:
     qualifying: int
     claims: int
     claimed_at: datetime | None
+    by_wechat: bool
 
 
 def _conditions(wanted: MemberFilter) -> tuple[str, dict[str, Any]]:
@@ -74,7 +76,8 @@ _LISTED: Final = """
          ORDER BY i.id DESC LIMIT 1),
         coalesce((SELECT a.balance FROM account a WHERE a.member_id = m.id AND a.currency = 'spendable'), 0),
         coalesce((SELECT a.balance FROM account a WHERE a.member_id = m.id AND a.currency = 'qualifying'), 0),
-        c.claims, c.claimed_at
+        c.claims, c.claimed_at,
+        EXISTS (SELECT 1 FROM identity i WHERE i.member_id = m.id AND i.kind = 'wechat')
     FROM (SELECT * FROM member m WHERE {where} ORDER BY m.created_at DESC, m.id DESC LIMIT :rows) m
     CROSS JOIN LATERAL (SELECT count(*) AS claims, max(at) AS claimed_at FROM claim WHERE member_id = m.id) c
     ORDER BY m.created_at DESC, m.id DESC

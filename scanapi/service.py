@@ -34,7 +34,7 @@ from scanapi.live_keys import LiveRing
 from scanapi.page_tokens import PageState, PageTokens
 from scanapi.sentences import Language
 from scanapi.shelf import Shelf
-from traceability import catalogue, units
+from traceability import catalogue, notices, units
 from traceability.coordinates import Location, NoLocation, parse_location
 from traceability.ip import IpLocator
 from traceability.regions import Regions
@@ -287,6 +287,9 @@ class ScanService:
                 {"units": [verified.unit_id, *([] if issued.mate_id is None else [issued.mate_id])]},
             )
             claimed = taken.scalar_one_or_none() is not None
+            notice = notices.NONE
+            if issued.blocked in notices.STATES and issued.batch_id is not None:
+                notice = await notices.of(tx, issued.batch_id, issued.blocked)
         self.counters.view(unit_id, issued.brand_id)
         chinese = language == "zh"
         first_at = None if unit is None else unit.first_scan_at
@@ -312,6 +315,7 @@ class ScanService:
             first_when="" if first_at is None else sentences.when(first_at, province, language),
             scan_id=scan_id,
             page_token=self._pages.make(verified.symbols, device_id, scan_id),
+            notice=notice.zh if chinese else notice.en,
             pays=shown.pays,
             adults_only=shown.adults_only,
         )

@@ -1,22 +1,29 @@
-"""Pictures that people upload: read, made small, and written anew, so that nothing but pixels is kept. Pure."""
+"""Pictures that people upload: painted anew in a confined process, so that nothing but pixels is kept."""
 
 from __future__ import annotations
 
 import hashlib
-import io
+import tempfile
 from dataclasses import dataclass
 from typing import Final
 
-from PIL import Image, ImageOps, UnidentifiedImageError
-
+from codegen.confined import Reader
+from codegen.photos import Limits
+from kernel.errors import InvalidInput
 from traceability.changes import Problem, refuse
 
 UPLOAD_BYTES_MAX: Final = 512 * 1024
 SIDE_PX_MAX: Final = 512
 PIXELS_MAX: Final = 20_000_000
 """A small file can unfold to billions of pixels; decoding stops before that."""
-FORMATS: Final = ("PNG", "JPEG", "WEBP")
-JPEG_QUALITY: Final = 88
+LARGE_BYTES_MAX: Final = 4 << 20
+LARGE_SIDE_PX: Final = 1_080
+PHOTO_BYTES_MAX: Final = 10 << 20
+PHOTO_SIDE_PX: Final = 1_600
+PHOTO_PIXELS_MAX: Final = 60_000_000
+"""What a telephone of today takes."""
+READ_S_MAX: Final = 20
+MEMORY_BYTES_MAX: Final = 1_024 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,56 +36,51 @@ class Picture:
 
 
 def read(upload: bytes, *, field: str) -> Picture:
-    """Read an uploaded PNG, JPEG or WebP; write it anew with at most 512 px a side and none of its metadata.
+    """Read an uploaded logo; write it anew with at most 512 px a side, PNG or JPEG.
 
     Args:
-        upload: the file.
+        upload: the file: PNG, JPEG or WebP.
         field: what the form calls it.
 
     Raises:
         InvalidInput: it is too large, or none of these (SVG is a program, and so none).
+        Unavailable: no process could be started to read it in.
     """
-    if len(upload) > UPLOAD_BYTES_MAX:
-        kilobytes = UPLOAD_BYTES_MAX // 1024
-        refuse([Problem(field, "picture_large", f"The picture has more than {kilobytes} kB.", {"most": kilobytes})])
-    try:
-        # Pillow warns of a bomb only from 89 million pixels on, and refuses from twice that on by itself.
-        with Image.open(io.BytesIO(upload), formats=FORMATS) as opened:
-            if opened.width * opened.height > PIXELS_MAX:
-                _refuse_pixels(field)
-            opened.load()
-            upright = ImageOps.exif_transpose(opened)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        _refuse_pixels(field)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        refuse([Problem(field, "picture_kind", "The picture is no PNG, JPEG or WebP that can be read.")])
-    return _write(upright)
+    return _read(upload, field, bytes_max=UPLOAD_BYTES_MAX, side_px=SIDE_PX_MAX, pixels_max=PIXELS_MAX, lossless=True)
 
 
-def _refuse_pixels(field: str) -> None:
-    millions = PIXELS_MAX // 1_000_000
-    refuse(
-        [Problem(field, "picture_pixels", f"The picture has more than {millions} million pixels.", {"most": millions})]
+def read_large(upload: bytes, *, field: str) -> Picture:
+    """Read a picture for a page: a JPEG of at most 1,080 px a side. Raises like `read`."""
+    return _read(
+        upload, field, bytes_max=LARGE_BYTES_MAX, side_px=LARGE_SIDE_PX, pixels_max=PHOTO_PIXELS_MAX, lossless=False
     )
 
 
-def _write(picture: Image.Image) -> Picture:
-    transparent = picture.has_transparency_data
-    plain = picture.convert("RGBA" if transparent else "RGB")
-    plain.thumbnail((SIDE_PX_MAX, SIDE_PX_MAX), Image.Resampling.LANCZOS)
-    # A picture made of these pixels alone: no EXIF, no colour profile, no comment.
-    bare = Image.frombytes(plain.mode, plain.size, plain.tobytes())
-    best = _encode(bare, "png")
-    if not transparent:
-        best = min(best, _encode(bare, "jpeg"), key=lambda each: len(each.content))
-    return best
+def read_photo(upload: bytes, *, field: str) -> Picture:
+    """Read a telephone's photo: a JPEG of at most 1,600 px a side. Raises like `read`."""
+    return _read(
+        upload, field, bytes_max=PHOTO_BYTES_MAX, side_px=PHOTO_SIDE_PX, pixels_max=PHOTO_PIXELS_MAX, lossless=False
+    )
 
 
-def _encode(picture: Image.Image, kind: str) -> Picture:
-    out = io.BytesIO()
-    if kind == "png":
-        picture.save(out, "PNG", optimize=True)
-    else:
-        picture.save(out, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    content = out.getvalue()
-    return Picture(content, kind, hashlib.sha256(content).hexdigest()[:16])
+def _read(upload: bytes, field: str, *, bytes_max: int, side_px: int, pixels_max: int, lossless: bool) -> Picture:
+    if len(upload) > bytes_max:
+        kilobytes = bytes_max // 1024
+        refuse([Problem(field, "picture_large", f"The picture has more than {kilobytes} kB.", {"most": kilobytes})])
+    limits = Limits(
+        bytes_max=bytes_max, pixels_max=pixels_max, pages_max=1, frames_max=1, page_s_max=READ_S_MAX,
+        file_s_max=READ_S_MAX, memory_bytes_max=MEMORY_BYTES_MAX,
+    )  # fmt: skip
+    try:
+        # A file without a name, on the disk no longer than it is read.
+        with tempfile.TemporaryFile() as file, Reader(limits) as reader:
+            file.write(upload)
+            file.flush()
+            painted = reader.repaint(file, "The picture", side_px_max=side_px, lossless=lossless)
+    except InvalidInput as error:
+        if error.details.get("problem") in {"pixels", "memory"}:
+            millions = pixels_max // 1_000_000
+            sentence = f"The picture has more than {millions} million pixels."
+            refuse([Problem(field, "picture_pixels", sentence, {"most": millions})])
+        refuse([Problem(field, "picture_kind", "The picture is no PNG, JPEG or WebP that can be read.")])
+    return Picture(painted.content, painted.type, hashlib.sha256(painted.content).hexdigest()[:16])

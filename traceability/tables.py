@@ -196,6 +196,61 @@ unit = Table(
     postgresql_with={"fillfactor": 80},
 )
 
+batch_notice = Table(
+    "batch_notice",
+    metadata,
+    Column("batch_id", BigInteger, ForeignKey("batch.id"), primary_key=True),
+    Column("state", String(10), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("zh", String(500), nullable=False),
+    Column("en", String(500), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("state IN ('recalled', 'void')", name="state"),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    # the client's, so that a report sent again is one
+    Column("number", PgUuid, nullable=False, unique=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("unit_id", BigInteger, nullable=False),
+    Column("batch_id", BigInteger),
+    Column("gtin", String(14), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("state", String(10), nullable=False, server_default="open"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("member_id", BigInteger),
+    Column("device", LargeBinary),
+    Column("told_sealed", LargeBinary),
+    Column("photo_sealed", LargeBinary),
+    Column("photo_type", String(4)),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("erased_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('open', 'answered', 'closed')", name="state"),
+    CheckConstraint("(photo_sealed IS NULL) = (photo_type IS NULL)", name="photo"),
+    CheckConstraint("(told_sealed IS NULL) = (erased_at IS NOT NULL)", name="erased"),
+    Index("ix_report_brand_id_state", "brand_id", "state", "id"),
+    Index("ix_report_device_at", "device", "at"),
+    Index("ix_report_unit_id", "unit_id"),
+    Index("ix_report_changed_at", "changed_at", postgresql_where=text("erased_at IS NULL")),
+)
+
+report_note = Table(
+    "report_note",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), nullable=False),
+    Column("report_id", BigInteger, ForeignKey("report.id"), nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("words", String(500), nullable=False),
+    Index("ix_report_note_report_id", "report_id"),
+)
+
 scan = Table(
     "scan",
     metadata,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +16,11 @@ from litestar.datastructures import Cookie
 
 from kernel.clock import now
 from traceability.regions import Regions
-from web import assets, claims, later, livery, texts, visits
+from web import assets, claims, later, livery, older, texts, visits
 from web.assets import Assets
 from web.livery import Livery
 from web.ports import Ports
+from web.turns import Turns
 from web.visits import Visit
 
 SECURITY_HEADERS: Final = {
@@ -47,6 +48,8 @@ class Desk:
     assets: Assets
     templates: Environment
     story: bool
+    painting: Turns = field(default_factory=lambda: Turns(at_once=1, waiting_max=3))
+    """The turns in which photos are painted anew."""
     printed_host: str = ""
 
     def visit(self, request: Request[Any, Any, Any]) -> Visit:
@@ -203,6 +206,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    templates.filters["packed"] = older.pack
     templates.filters["grouped"] = grouped
     templates.filters["count"] = "{:,}".format
     templates.globals["reason_class"] = claims.reason_class

@@ -23,7 +23,7 @@ from codegen import gs1
 from kernel.errors import InvalidInput, NotAuthenticated, TooMany, YimaError
 from traceability.regions import Regions
 from traceability.scans import Look
-from web import claims, failures, linksets, livery, older, resolver, story, visits, wechat
+from web import claims, failures, linksets, livery, older, reporting, resolver, story, visits, wechat
 from web.assets import static_route
 from web.desk import Desk, open_desk
 from web.ports import Ports
@@ -222,7 +222,7 @@ async def appeal(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Respons
     return desk.redirect(visit, older.path_of(code))
 
 
-@route(["/appeal", "/code", "/scan", "/sign-in", "/sign-in/code", "/sign-out"], http_method=READ)
+@route(["/appeal", "/code", "/report", "/scan", "/sign-in", "/sign-in/code", "/sign-out"], http_method=READ)
 async def start_over(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
     """An address that only takes forms, opened from the address bar."""
     return desk.redirect(visit, "/")
@@ -304,6 +304,7 @@ def routes(
         brand_file,
     ]
     pages += wechat.HANDLERS
+    pages += reporting.ROUTES
     pages += resolver.handlers(resolver.Resolver(desk, public_url, digital_link))
     if story:
         pages.append(figures)

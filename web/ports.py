@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
 
 from campaigns.appeals import Standing, Waiting
 from insights.figures import Figures
@@ -12,6 +13,7 @@ from members.wechat_door import Return
 from traceability.brands import Shown
 from traceability.pictures import Picture
 from traceability.product_links import Resolved
+from traceability.reports import Told
 from traceability.scans import Look, ScanReply, ScanRequest
 
 if TYPE_CHECKING:
@@ -112,6 +114,19 @@ class Ports(Protocol):
 
     async def appeal(self, member: tuple[int, int], *, code: str = "", claim_id: int | None = None) -> None:
         """Ask a person to look at what a rule held or refused, by the code or by the claim."""
+        ...
+
+    async def report(
+        self,
+        *,
+        number: UUID,
+        code: str,
+        told: Told,
+        photo: Picture | None,
+        member: tuple[int, int] | None,
+        device: str,
+    ) -> None:
+        """Keep a report of a unit; sent again under the same number it is kept once."""
         ...
 
     async def is_adult(self, member: tuple[int, int]) -> bool:

@@ -150,6 +150,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "点击即表示您同意加密保存微信给出的身份编号，仅用于登录和发放奖励。",
         "By tapping you agree that we store WeChat's identifier of you, encrypted, for sign-in and rewards only.",
     ),
+    "wechat.or": ("或用手机号登录", "Or sign in by phone"),
     "wechat.ended": ("没有登录", "Not signed in"),
     "wechat.home": ("返回首页", "Back to the start"),
     # Result
@@ -177,6 +178,19 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "result.me": ("查看我的积分与奖品", "My points and prizes"),
     "result.back": ("返回此码", "Back to the code"),
     "outcome.kept": ("奖励已为您保留", "Your reward is kept"),
+    "mine.kept": ("奖励已为您保留", "Your reward is kept"),
+    "mine.kept.told": (
+        "此码由{brand}签发，尚未激活；您的奖励已保留。",
+        "{brand} issued this code, which is not activated yet; your reward is kept.",
+    ),
+    "mine.held": ("已登记，待核实", "Registered, to be looked at"),
+    "mine.held.told": (
+        "此码由{brand}签发；您的领取已登记，等待人工核实。",
+        "{brand} issued this code; your claim is registered and waits for a person.",
+    ),
+    "mine.paid": ("您已领取过", "You have claimed this"),
+    "mine.paid.told": ("此码由{brand}签发，奖励由您领取。", "{brand} issued this code, and its reward is yours."),
+    "notice.title": ("{brand}的告知", "What {brand} says"),
     # Where a member stands with a reward, and appeals
     "standing.title": ("您的奖励", "Your reward"),
     "standing.kept": (
@@ -210,6 +224,45 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "appeal.granted": ("复核通过，奖励已发放。", "A person looked, and your reward is paid."),
     "appeal.declined": ("复核未通过。", "A person looked, and did not accept the claim."),
     "me.waiting": ("等待中的领取与复核", "Claims that wait, and what you asked for"),
+    # Reports
+    "report.link": ("发现问题？告诉品牌方", "Something is wrong? Tell the brand"),
+    "report.title": ("发现问题？", "Something is wrong?"),
+    "report.lead": (
+        "请告诉{brand}这件“{product}”哪里不对，由人来看。",
+        "Tell {brand} what is wrong with this “{product}”; a person reads it.",
+    ),
+    "report.kind": ("是什么问题", "What is it?"),
+    "report.kind.fake": ("怀疑是假货或码被复制", "It may be a fake, or the code a copy"),
+    "report.kind.quality": ("商品质量", "The product itself"),
+    "report.kind.reward": ("奖励或领取", "The reward"),
+    "report.kind.place": ("在不该卖的地方卖", "It is sold where it should not be"),
+    "report.kind.other": ("其他", "Something else"),
+    "report.words": ("说明（可选）", "In your words (optional)"),
+    "report.photo": ("照片（可选）", "A photo (optional)"),
+    "report.photo.hint": (
+        "JPEG、PNG 或 WebP，最大 10 MB。照片里的位置等信息会去掉。",
+        "JPEG, PNG or WebP, at most 10 MB. Where it was taken and the like is dropped.",
+    ),
+    "report.contact": ("怎样联系您（可选）", "How to reach you (optional)"),
+    "report.contact.hint": ("电话或邮箱；不留也会处理。", "A phone number or an address. It is read without, too."),
+    "report.send": ("提交", "Send"),
+    "report.privacy": (
+        "内容、联系方式和照片加密保存，只给品牌方看，最多保存两年。",
+        "Words, contact and photo are stored encrypted, for the brand alone, for two years at most.",
+    ),
+    "report.done": ("已收到", "Thank you"),
+    "report.thanks": ("{brand}会有人查看。", "Somebody at {brand} will look at it."),
+    "report.number": ("编号", "Number"),
+    "report.problem.choice": ("请选择一项。", "Choose one."),
+    "report.problem.long": ("太长了：最多 {most} 个字。", "Too long: at most {most} characters."),
+    "report.problem.unprintable": ("含有无法显示的字符，请删除。", "It holds characters that cannot be shown."),
+    "report.problem.picture_large": ("照片超过 {most} kB，请压缩后再传。", "The photo has more than {most} kB."),
+    "report.problem.picture_pixels": ("照片超过 {most} 百万像素。", "The photo has more than {most} million pixels."),
+    "report.problem.picture_kind": (
+        "无法识别照片：请上传 JPEG、PNG 或 WebP（苹果手机的 HEIC 请先转成 JPEG），或不传照片。",
+        "The photo cannot be read: send a JPEG, PNG or WebP (have an iPhone save HEIC as JPEG), or leave it out.",
+    ),
+    "report.problem.other": ("无法接受这个内容，请检查。", "This cannot be taken; look at it again."),
     # Me
     "me.title": ("我的{brand}会员", "My {brand} account"),
     "me.balance": ("积分余额", "Points balance"),

@@ -148,12 +148,12 @@ async def read_form(request: Request[Any, Any, Any], visit: NamedDependency[Visi
     except ValueError as error:
         raise InvalidInput(f"The form has more than {FORM_FIELDS_MAX} fields.") from error
     form = {name: value.strip() for name, value in pairs}
-    if not _is_own(request, visit, form):
+    if not is_own(request, visit, form):
         raise Forbidden("This form was sent by another site's page; open the product's page and try again.")
     return form
 
 
-def _is_own(request: Request[Any, Any, Any], visit: Visit, form: Form) -> bool:
+def is_own(request: Request[Any, Any, Any], visit: Visit, form: Form) -> bool:
     """Whether a page of ours sent the form.
 
     Browsers of today say so themselves (Fetch Metadata). Older ones name the page's origin, or `null` because

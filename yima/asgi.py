@@ -30,7 +30,7 @@ from insights.live import Live
 from insights.views import Views
 from kernel.crypto import Vault
 from kernel.db import Database, Tx
-from kernel.errors import NotAuthenticated, YimaError
+from kernel.errors import NotAuthenticated, NotFound, YimaError
 from kernel.rate_exchange import Exchange, PostgresStore, RedisStore
 from members import people, wechat
 from members.tokens import Tokens
@@ -42,12 +42,13 @@ from scanapi.endpoint import BODY_BYTES_MAX, ScanEndpoint
 from scanapi.limits import Limits
 from scanapi.sentences import Language
 from scanapi.service import ScanService
-from traceability import brands, catalogue, product_links
+from traceability import brands, catalogue, product_links, reports
 from traceability.brands import LiveSettings
 from traceability.ip import IpLocator
 from traceability.pictures import Picture
 from traceability.product_links import Resolved
 from traceability.regions import Regions
+from traceability.reports import Told
 from traceability.scans import Look, ScanReply, ScanRequest
 from web import pages
 from web.console import routes as console
@@ -242,6 +243,29 @@ class Pages:
                 await appealing.appeal_by_code(tx, self._deps.scans, member=member, code=code)
             else:
                 await appealing.appeal_by_claim(tx, member=member, claim_id=claim_id)
+
+    async def report(
+        self,
+        *,
+        number: UUID,
+        code: str,
+        told: Told,
+        photo: Picture | None,
+        member: tuple[int, int] | None,
+        device: str,
+    ) -> None:
+        """Keep a report of a unit."""
+        async with self._deps.db.transaction() as tx:
+            found = await self._deps.scans.find(tx, code)
+            if found is None or found[0].gtin is None:
+                raise NotFound("This code is nobody's here: there is nobody to report to.")
+            issued, unit_id = found
+            await reports.make(
+                tx, self._deps.vault, number=number, brand_id=issued.brand_id, unit_id=unit_id,
+                batch_id=issued.home_batch_id or issued.batch_id, gtin=found[0].gtin, told=told, photo=photo,
+                member_id=member[0] if member is not None and member[1] == issued.brand_id else None,
+                device=self._deps.index.of("device", device),
+            )  # fmt: skip
 
     async def is_adult(self, member: tuple[int, int]) -> bool:
         """Whether a member has said to be 18 or older."""

@@ -27,7 +27,7 @@ from scanapi import settle
 from staff import attempts as staff_attempts
 from staff import resets as staff_resets
 from staff import sessions as staff_sessions
-from traceability import journal
+from traceability import journal, reports
 from yima import broker, delivery, importing, jobs, runtime
 from yima.runtime import Runtime
 from yima.settings import Settings, load
@@ -177,6 +177,7 @@ async def _housekeeping(opened: Runtime) -> None:
         await staff_attempts.prune(tx)
         await journal.prune(tx)
         await alarms.prune(tx)
+        await reports.prune(tx)
         if opened.settings.broker_url is None:
             # the transport over the database never deletes what it has delivered
             await tx.execute(

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 import httpx
 
 from campaigns.appeals import Standing, Waiting
 from insights.figures import DealerFigure, Figures
 from kernel.errors import InvalidInput, NotAuthenticated, NotFound, TooMany
+from traceability import reports
 from traceability.brands import Shown
 from traceability.pictures import Picture
 from traceability.product_links import Resolved
+from traceability.reports import Told
 from traceability.scans import FindingShown, Look, Outcome, PrizeShown, ScanReply, ScanRequest, UnitShown
 from web.ports import DrawShown, Me, PrizeHeld
 
@@ -75,6 +78,7 @@ class FakePorts:
     standings: dict[str, Standing] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
     appeals: list[object] = field(default_factory=list)
+    reported: dict[UUID, tuple[str, Told, Picture | None, tuple[int, int] | None]] = field(default_factory=dict)
     adults: list[tuple[int, int]] = field(default_factory=list)
     shown: dict[str, bool] = field(default_factory=dict)
     """What further looks tell: `pays`, `adults_only`."""
@@ -195,6 +199,21 @@ class FakePorts:
         assert member == (41, 7)
         self._fail()
         self.appeals.append(code or claim_id)
+
+    async def report(
+        self,
+        *,
+        number: UUID,
+        code: str,
+        told: Told,
+        photo: Picture | None,
+        member: tuple[int, int] | None,
+        device: str,
+    ) -> None:
+        del device
+        reports.refuse(reports.judge(told))
+        self._fail()
+        self.reported[number] = (code, told, photo, member)
 
     async def is_adult(self, member: tuple[int, int]) -> bool:
         return member in self.adults

@@ -25,8 +25,8 @@ from web.assets import Assets
 from web.console import frame, sentences, visit
 from web.console.seat import Person, Seat
 from web.console.texts import TEXTS, say
-from web.console.turns import Turns
 from web.console.visit import Visit
+from web.turns import Turns
 
 CONTENT_SECURITY_POLICY: Final = (
     # Charts and the map set styles on their own elements and draw into pictures; scripts are ours alone.

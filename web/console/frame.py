@@ -57,6 +57,7 @@ _ICONS: Final = {
     "members": "M9 11a3.5 3.5 0 100-7 3.5 3.5 0 000 7zM3 20c0-4 3-6 6-6s6 2 6 6M16 4.5a3.5 3.5 0 010 6"
     "M18 14.5c2 .8 3 2.6 3 5.5",
     "appeals": "M12 3v18M5 21h14M4 8h16M7 8l-3 7h6zM17 8l-3 7h6z",
+    "reports": "M4 5h16v11H9l-5 4zM12 8v3M12 13.5h.01",
     "brand": "M12 3l2.2 5.4L20 9l-4.4 3.8L17 19l-5-3.2L7 19l1.4-6.2L4 9l5.8-.6z",
     "staff": "M12 11a4 4 0 100-8 4 4 0 000 8zM4 21c0-5 4-7 8-7s8 2 8 7",
     "trail": "M6 3h9l4 4v14H6zM15 3v4h4M9 12h7M9 16h7",
@@ -108,6 +109,7 @@ NAVIGATION: Final[tuple[tuple[str, tuple[Entry, ...]], ...]] = (
             Entry("draws", "/draws", Permission.SEE_DRAWS),
             Entry("members", "/members", Permission.SEE_MEMBERS),
             Entry("appeals", "/appeals", Permission.SEE_MEMBERS),
+            Entry("reports", "/reports", Permission.SEE_MEMBERS),
         ),
     ),
     (

@@ -20,7 +20,7 @@ from tests.web.console.eyes import serious_problems
 from tests.world import GTIN
 from traceability.scans import Outcome
 from web import older
-from web.console.turns import Turns
+from web.turns import Turns
 from yima import importing, worker
 
 _numbers = iter(range(10**12, 2 * 10**12, 1_000))

@@ -6,7 +6,8 @@ import pytest
 from playwright.async_api import Browser
 from sqlalchemy import text
 
-from members import people
+from members import people, wechat_people
+from members.wechat import Person
 from staff.access import Role
 from tests.web.console.conftest import Console
 from tests.web.console.scenes import BAD, GUANGZHOU, HARBIN, Scene, follow, is_sound, play, rows_shown
@@ -265,3 +266,16 @@ async def test_the_pages_are_sound_in_a_browser(
     page = await context.new_page()
     for path in ("/members", "/members/held", "/members/points", f"/members/{await public_id(console, 0)}"):
         await is_sound(page, console.path(path))
+
+
+async def test_who_came_by_wechat_is_shown_so_and_not_by_a_name_of_theirs(console: Console):
+    opened, brand = console.opened, console.world.brand
+    person = Person("wx520c15f417810387", "oNobodysBusiness", None)
+    async with opened.db.transaction() as tx:
+        member_id = await wechat_people.sign_in(tx, opened.vault, opened.index, brand_id=brand.id, person=person)
+        public = (await people.facts(tx, [member_id]))[member_id].public_id
+    client = await console.client(Role.MARKETER)
+    listed, shown = [(await client.get(console.path(path))).text for path in ("/members", f"/members/{public}")]
+    for page in (listed, shown):
+        assert "WeChat" in page
+        assert "oNobodysBusiness" not in page

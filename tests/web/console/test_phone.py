@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from PIL import Image
 from playwright.async_api import Browser, expect
 from sqlalchemy import text
 
@@ -14,6 +18,7 @@ from staff.access import Role
 from tests.web.console.conftest import Console
 from tests.web.console.phone import Wire, path_of, phone, place, session_of
 from web import visits
+from yima import switching
 
 SCAN = "form[data-scan] button[type=submit]"
 
@@ -115,3 +120,99 @@ async def test_appeal_without_a_session_asks_to_sign_in(console: Console):
     http = await console.visitor()
     answer = await http.post("/appeal", data={"code": "x"}, headers={"Sec-Fetch-Site": "same-origin"})
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_report_with_a_photo_reaches_the_console_without_where_it_was_taken(
+    console: Console, chromium: Browser, tmp_path: Path, javascript: bool
+):
+    taken = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x010F] = "A telephone at 39.9, 116.4"
+    Image.new("RGB", (3_000, 2_000), "orange").save(taken, "JPEG", exif=exif)
+    line = console.world.lines[30 + javascript]
+    async with phone(console, chromium, java_script_enabled=javascript) as page:
+        await page.goto(path_of(line))
+        await page.get_by_role("link", name="Something is wrong?").click()
+        await page.get_by_label("The product itself").check()
+        await page.get_by_label("In your words").fill("It smells <b>odd</b>.")
+        await page.get_by_label("A photo").set_input_files(taken)
+        await page.get_by_role("button", name="Send").click()
+        await expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    staff = await console.client(Role.MARKETER)
+    listed = (await staff.get(console.path("/reports"))).text
+    number = re.findall(r"/reports/(\d+)", listed)[0]
+    shown = (await staff.get(console.path(f"/reports/{number}"))).text
+    assert "It smells &lt;b&gt;odd&lt;/b&gt;." in shown
+    photo = await staff.get(console.path(f"/reports/{number}/photo"))
+    assert photo.headers["cache-control"] == "no-store"
+    with Image.open(io.BytesIO(photo.content)) as made:
+        assert (made.format, max(made.size), dict(made.getexif())) == ("JPEG", 1_600, {})
+    version = re.findall(r'name="version" value="(\d+)"', shown)[0]
+    path = console.path(f"/reports/{number}")
+    done = await staff.post(path, {"state": "answered", "note": "A new one is on its way.", "version": version})
+    assert done.status_code == 303
+    stale = await staff.post(path, {"state": "closed", "note": "", "version": version})
+    assert stale.status_code == 409
+    analyst = await console.client(Role.ANALYST)
+    assert (await analyst.get(path)).status_code == 403
+    assert (await analyst.get(f"{path}/photo")).status_code == 403
+    assert (await staff.post(f"{path}/erase")).status_code == 303
+    assert (await staff.get(f"{path}/photo")).status_code == 404
+    assert "It smells" not in (await staff.get(path)).text
+    assert "A new one is on its way." in (await staff.get(path)).text
+
+
+async def test_photo_that_is_none_is_told_beside_its_field_and_the_words_stay(console: Console):
+    http = await console.visitor()
+    code = path_of(console.world.lines[33]).rpartition("/")[2]
+    fields = {"code": code, "kind": "fake", "words": "kept words", "contact": "", "number": str(uuid4())}
+    own = {"Sec-Fetch-Site": "same-origin"}
+    for content in (b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\xff\xd8\xff" + b"x" * 900, b"\0\0\0\x18ftypheic"):
+        answer = await http.post("/report", data=fields, files={"photo": ("x.jpg", content)}, headers=own)
+        assert answer.status_code == 400
+        assert "The photo cannot be read" in answer.text
+        assert "kept words" in answer.text
+    huge = await http.post("/report", data=fields, files={"photo": ("x.jpg", b"x" * (11 << 20))}, headers=own)
+    assert huge.status_code == 413
+    foreign = await http.post(
+        "/report", data=fields, files={"photo": ("x.jpg", b"x")}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    assert foreign.status_code == 403
+    nobody = await http.post(
+        "/report", data=fields | {"code": "7Q0ZAB12CD34EF56GH78"}, files={"photo": ("", b"")}, headers=own
+    )
+    assert nobody.status_code == 404
+    async with console.opened.db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM report WHERE kind = 'fake'"))).scalar_one() == 0
+
+
+async def test_recalled_unit_says_what_the_brand_says_in_the_language_of_the_phone(console: Console, chromium: Browser):
+    batch, lines = await console.world.issue(3)
+    await console.world.activate(batch)
+    staff = await console.client(Role.FACTORY)
+    path = console.path(f"/batches/{batch}/notices")
+    half = await staff.post(path, {"state": "recalled", "recalled_zh": "只有中文", "recalled_en": "", "version": "0"})
+    assert half.status_code == 400
+    assert "Fill in both languages" in half.text
+    said = {"recalled_zh": "请到门店退换。\n电话 400-800", "recalled_en": "Bring it <b>back</b>.\nCall 400-800"}
+    assert (await staff.post(path, {"state": "recalled", "version": "0", **said})).status_code == 303
+    stale = await staff.post(path, {"state": "recalled", "version": "0", **said, "recalled_en": "other"})
+    assert stale.status_code == 409
+    assert (await staff.post(path, {"state": "frozen", "version": "0"})).status_code == 400
+    auditor = await console.client(Role.AUDITOR)
+    assert (await auditor.post(path, {"state": "recalled", "version": "1", **said})).status_code == 403
+    assert "Bring it" in (await auditor.get(path)).text
+    await asyncio.sleep(1.2)
+    async with phone(console, chromium, member=8) as page:
+        await page.goto(path_of(lines[0]))
+        await expect(page.get_by_text("Bring it")).to_have_count(0)
+        recalled = {"state": "recalled", "first": None, "last": None, "reason": "glass", "actor": "test"}
+        await switching.block(console.world.opened, batch, **recalled)
+        await page.goto(path_of(lines[0]))
+        await expect(page.get_by_text("being recalled")).to_be_visible()
+        await expect(page.get_by_text("Bring it <b>back</b>.")).to_be_visible()
+        await page.goto(path_of(lines[0]) + "?lang=zh")
+        await expect(page.get_by_text("请到门店退换。")).to_be_visible()

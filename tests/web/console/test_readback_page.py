@@ -24,7 +24,7 @@ from tests.labels import photo
 from tests.web.console.conftest import Client, Console
 from tests.web.console.eyes import serious_problems
 from web.console import readback
-from web.console.turns import Turns
+from web.turns import Turns
 
 FOREIGN = "HTTPS://EVIL.EXAMPLE/?A=<SCRIPT>ALERT(1)</SCRIPT>"
 

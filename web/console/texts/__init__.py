@@ -21,6 +21,7 @@ from web.console.texts import (
     keys,
     line,
     members,
+    notices,
     ordering,
     overview,
     people,
@@ -28,6 +29,7 @@ from web.console.texts import (
     products,
     readback,
     recipients,
+    reports,
     scans,
     stations,
     trail,
@@ -38,8 +40,8 @@ from web.texts import Language
 
 _PAGES = (
     account, alarms, appeals, batches, blocks, brand, cartons, dealers, designs, draws, frame, heatmap, imports, keys,
-    line, members, ordering, overview, people, product_links, products, readback, recipients, scans, stations, trail,
-    wechat,
+    line, members, notices, ordering, overview, people, product_links, products, readback, recipients, reports, scans,
+    stations, trail, wechat,
 )  # fmt: skip
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {}

@@ -19,6 +19,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         ),
     ),
     "members.phone": ("手机号", "Phone"),
+    "members.wechat": ("微信", "WeChat"),
     "members.phone.wrong": (
         "这不是可能存在的手机号：请写 11 位号码，或 + 加国家代码。",
         "This is not a phone number that can exist: give 11 digits, or + and the country code.",
