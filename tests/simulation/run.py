@@ -34,7 +34,7 @@ class Plan:
 
     seed: int
     faults: tuple[str, ...]
-    seconds: float = 2.5
+    seconds: float = 2.0
     webs: int = 2
     defect: str | None = None
     favourites: tuple[str, ...] = ()
@@ -123,14 +123,16 @@ class Theatre:
             if plan.defect is not None:
                 await asyncio.to_thread(DEFECTS[plan.defect].plant, house)
             crowd = Crowd(self.stage.cast, [web.door for web in house.webs], diary, rng, plan.favourites)
-            acting = asyncio.create_task(crowd.act(time.monotonic() + plan.seconds))
+            enough = asyncio.Event()
+            acting = asyncio.create_task(crowd.act(enough))
             await asyncio.sleep(0.2)
             trouble = Trouble(house, random.Random(plan.seed + 1))
             went_wrong = [asyncio.create_task(self._in_a_while(trouble, name, plan)) for name in plan.faults]
             if plan.worker:
                 await self._activate(database, rng)
             wakes = asyncio.create_task(self._sweep(house)) if plan.worker else None
-            await asyncio.gather(*went_wrong)
+            await asyncio.gather(asyncio.sleep(plan.seconds), *went_wrong)
+            enough.set()
             try:
                 async with asyncio.timeout(plan.heal_s_max):
                     await house.ready()

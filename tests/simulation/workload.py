@@ -226,8 +226,8 @@ class Crowd:
             await asyncio.sleep(0.3)
         return False
 
-    async def act(self, until: float, at_once: int = 20) -> None:
-        """Let people come and go until the time (of the monotonic clock)."""
+    async def act(self, enough: asyncio.Event, at_once: int = 20) -> None:
+        """Let people come and go until it is enough, or all codes have been scanned."""
         kinds: list[tuple[Any, int]] = [
             (self.shopper, 30), (self.double_tap, 10), (self.curious, 10), (self.cloner, 8), (self.storm_on_unit, 1),
             (self.storm_on_member, 3), (self.storm_on_prize, 3), (self.thief_of_ids, 5), (self.early_bird, 8), (self.unlucky, 2),
@@ -237,7 +237,7 @@ class Crowd:
         weights = [weight * (10 if kind.__name__ in self.favourites else 1) for kind, weight in kinds]
 
         async def come() -> None:
-            while time.monotonic() < until and len(self._fresh) > 60:
+            while not enough.is_set() and len(self._fresh) > 60:
                 (person,) = self.rng.choices(people, weights)
                 await person()
                 await asyncio.sleep(0.01 * self.rng.random())
