@@ -17,11 +17,6 @@ import psycopg
 from tests.simulation.diary import Diary, Scan
 from tests.simulation.stage import Cast
 
-FLUSH_S = 1.0
-"""Counters of forged codes are written so often: a kill may lose what came since."""
-FLUSH_SLACK_S = 1.0
-"""A flush begins up to a second late on a busy machine, and takes a moment."""
-
 ROWS: tuple[tuple[str, str], ...] = (
     (
         "a unit has at most one standing claim",
@@ -249,27 +244,19 @@ class Auditor:
     # --- what is only counted ---------------------------------------------------------------------------------
 
     def _counted(self, kind: str) -> None:
-        """Exact, but for what a kill lost: what was counted in the second before it, and while nothing could be
-        written.
+        """Exact, but for what a kill lost: what was counted in the second before it, or since the last time that
+        counters could be written.
         """  # noqa: D205 (one sentence)
         query = f"SELECT coalesce(sum(count), 0)::bigint FROM refused_count WHERE outcome = '{kind}'"  # noqa: S608
         counted = self._rows(query)[0][0]
-        scans = self._diary.of_kind(kind)
+        scans, kills = self._diary.of_kind(kind), self._diary.kills
         heard = [answer for scan in scans for answer in scan.told]
         self._hold(f"a {kind} code is told so", (a.body for a in heard if json.loads(a.body)["outcome"] != kind))
-        perhaps = sum(1 for answer in heard if self._may_be_lost(answer.server, answer.at))
+        perhaps = sum(
+            any(kill.program == answer.server and kill.uncounted_since <= answer.at <= kill.at for kill in kills)
+            for answer in heard
+        )
         unheard = sum(scan.sent - len(scan.answers) for scan in scans)
         if not len(heard) - perhaps <= counted <= len(heard) + unheard:
             said = f"{counted} counted, {len(heard)} answered, {perhaps} of them before a kill, {unheard} unanswered"
             self._hold(f"{kind} codes are counted", [said])
-
-    def _may_be_lost(self, server: str, at: float) -> bool:
-        for killed, when in self._diary.kills:
-            if killed == server and at <= when:
-                since = when - FLUSH_S - FLUSH_SLACK_S
-                for began, ended in self._diary.database_away:
-                    if began - FLUSH_SLACK_S <= when and ended >= since:  # it could not write since then
-                        since = min(since, began - FLUSH_S - FLUSH_SLACK_S)
-                if at >= since:
-                    return True
-        return False

@@ -51,13 +51,21 @@ class Scan:
         return self.sent - sum(answer.status < 500 for answer in self.answers)
 
 
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A process that was killed: when, and since when what it had counted may not have been written."""
+
+    program: str
+    at: float
+    uncounted_since: float
+
+
 class Diary:
-    """All scans of a run, and when processes were killed."""
+    """All scans of a run, and who was killed."""
 
     def __init__(self) -> None:
         self.scans: dict[UUID, Scan] = {}
-        self.kills: list[tuple[str, float]] = []
-        self.database_away: list[tuple[float, float]] = []
+        self.kills: list[Kill] = []
 
     def scan(self, scan_id: UUID, code: Code | None, kind: str) -> Scan:
         """The scan with this id, noted when it is first sent."""

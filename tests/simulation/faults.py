@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from scanapi.gate import GROUPS_AT_ONCE
 from tests.simulation.house import House, Program
 from tests.simulation.proxy import COMMIT, COMMITTED, DROP, PASS, STATEMENT, Trap, Wire
 from tests.simulation.workload import ask
@@ -235,6 +236,19 @@ async def _(trouble: Trouble) -> None:
         wire.cut()
 
 
+@fault("connections half open for good")
+async def _(trouble: Trouble) -> None:
+    """As many as groups are committed at once; nobody ever cuts them."""
+
+    async def spring(wire: Wire) -> str:
+        wire.flowing.clear()
+        return PASS
+
+    program = trouble.web()
+    for _ in range(GROUPS_AT_ONCE):
+        await trouble.trap(program, STATEMENT, spring, table="unit", nth=trouble.rng.randrange(1, 5))
+
+
 # --- the database ---------------------------------------------------------------------------------------------
 
 
@@ -253,7 +267,6 @@ async def _(trouble: Trouble) -> None:
 @fault("kill one backend")
 async def _(trouble: Trouble) -> None:
     """The server ends all others too, and recovers."""
-    began = time.monotonic()
 
     async def spring(wire: Wire) -> str:
         with contextlib.suppress(ProcessLookupError):
@@ -262,12 +275,11 @@ async def _(trouble: Trouble) -> None:
 
     point, table, nth = trouble.point()
     if await trouble.trap(trouble.web(), point, spring, table=table, nth=nth):
-        await _back(trouble, began)
+        await _back(trouble)
 
 
 @fault("kill postmaster")
 async def _(trouble: Trouble) -> None:
-    began = time.monotonic()
 
     async def spring(_: Wire) -> str:
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
@@ -276,14 +288,13 @@ async def _(trouble: Trouble) -> None:
 
     point, table, nth = trouble.point()
     if await trouble.trap(trouble.web(), point, spring, table=table, nth=nth):
-        await _back(trouble, began)
+        await _back(trouble)
 
 
-async def _back(trouble: Trouble, began: float) -> None:
-    """Wait until the database takes connections again, and note how long it was away."""
+async def _back(trouble: Trouble) -> None:
+    """Wait until the database takes connections again."""
     await asyncio.sleep(0.1)
     (await asyncio.to_thread(trouble.sql)).close()
-    trouble.house.diary.database_away.append((began, time.monotonic()))
 
 
 @fault("backend stands still")
@@ -376,14 +387,13 @@ async def _(trouble: Trouble) -> None:
 @fault("no connection to be had")
 async def _(trouble: Trouble) -> None:
     """The database takes no further connection, and those that were open are gone."""
-    began, name = time.monotonic(), trouble.house.database
+    name = trouble.house.database
     await trouble.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0", database="postgres")
     for web in trouble.house.webs:
         for wire in list(web.proxy.wires):
             wire.cut()
     await asyncio.sleep(trouble.rng.uniform(0.5, 1.5))
     await trouble.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1", database="postgres")
-    trouble.house.diary.database_away.append((began, time.monotonic()))
 
 
 # --- the worker -----------------------------------------------------------------------------------------------

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scanapi.counters import FLUSH_S
 from tests.simulation import zygote
-from tests.simulation.diary import Diary
+from tests.simulation.diary import Diary, Kill
 from tests.simulation.proxy import Proxy
 from tests.simulation.stage import Stage
 from tests.simulation.workload import Door, ask
@@ -72,6 +73,7 @@ class Program:
     log: Path
     listening: socket.socket | None = None
     pid: int = 0
+    began: float = 0.0
     handle: int = -1
     stopped: bool = False
     children: list[int] = field(default_factory=list)
@@ -89,6 +91,7 @@ class Program:
 
     def begin(self) -> None:
         """Start it."""
+        self.began = time.monotonic()
         self.pid = self.start(self)
         self.handle = os.pidfd_open(self.pid)
         self.stopped = False
@@ -214,7 +217,9 @@ class House:
 
     def kill(self, program: Program) -> None:
         """As the kernel kills: no word of farewell."""
-        self.diary.kills.append((program.name, time.monotonic()))
+        at = time.monotonic()
+        counted_at = max((began for began in program.proxy.counted_at if began > program.began), default=program.began)
+        self.diary.kills.append(Kill(program.name, at, min(at - FLUSH_S, counted_at)))
         program.send(signal.SIGKILL)
 
     async def stop_for(self, program: Program, seconds: float) -> None:

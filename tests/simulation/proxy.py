@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -20,7 +22,7 @@ PASS, DROP = "pass", "drop"
 """What becomes of the message that sprang a trap."""
 
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
-_TABLES = (b"scan_replay", b"refused_count", b"claim", b"lot", b"unit", b"draw_shard")
+_TABLES = re.compile(rb"\b(scan_replay|refused_count|claim|lot|unit|draw_shard)\b")
 _OURS = b"Q", b"P", b"B", b"E"
 
 
@@ -52,6 +54,7 @@ class Wire:
         self.backend = 0
         self.touched: set[bytes] = set()
         self.idle = True
+        self.began: float | None = None
         self.flowing = asyncio.Event()
         self.flowing.set()
         self._client = reader, writer
@@ -142,7 +145,9 @@ class Wire:
             statement = self._statements.get(name, b"")
         else:
             return message, None
-        self.touched.update(table for table in _TABLES if table in statement)
+        if self.began is None:
+            self.began = time.monotonic()
+        self.touched.update(_TABLES.findall(statement))
         if _is_commit(statement):
             return message, COMMIT
         return message, STATEMENT
@@ -164,7 +169,10 @@ class Wire:
                     self.idle = message[5:6] == b"I"
                     if self.idle:
                         self.touched.clear()
+                        self.began = None
                 elif kind == b"C" and message[5:].startswith(b"COMMIT"):
+                    if self.touches("refused_count") and self.began is not None:
+                        self.proxy.counted_at.append(self.began)
                     if await self.proxy.reach(COMMITTED, self) == DROP:
                         continue
                 if self._early_commits and kind in (b"C", b"Z"):  # it was told so already
@@ -181,6 +189,9 @@ class Proxy:
     Args:
         owner: whose connections these are, for whoever sets traps.
         target: the server's socket.
+
+    Attributes:
+        counted_at: when transactions that wrote counters of forged codes began, of those that are committed.
     """
 
     def __init__(self, owner: str, target: str) -> None:
@@ -192,6 +203,7 @@ class Proxy:
         self.commits_early = False
         self.forgets: Callable[[], bool] = lambda: False
         self.keeps_server_side = False
+        self.counted_at: list[float] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
