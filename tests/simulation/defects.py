@@ -6,11 +6,13 @@ the database, or in what it makes of the database's answers.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.simulation.house import House
-from tests.simulation.proxy import Rewrite
+from tests.simulation.proxy import Proxy, Rewrite
 
 _SPOIL = """
 CREATE FUNCTION spoil_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
@@ -21,90 +23,101 @@ _ISSUER = "(SELECT member_id IS NULL FROM account WHERE id = NEW.account_id)"
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A defect: how it is planted, the faults under which it shows, and who brings it to light."""
+    """A defect.
 
-    plant: Callable[[House], None]
+    Attributes:
+        shows: an invariant that it breaks.
+        statements: plant it in the database.
+        wire: plants it on the wire between a program and the database.
+        faults: under which it shows.
+        favourites: who brings it to light.
+    """
+
+    shows: str
+    statements: tuple[str, ...] = ()
+    wire: Callable[[Proxy], None] | None = None
     faults: tuple[str, ...] = ()
     favourites: tuple[str, ...] = ()
 
+    async def plant(self, house: House) -> None:
+        """Plant it, before anybody scans."""
 
-def _sql(*statements: str) -> Callable[[House], None]:
-    def plant(house: House) -> None:
-        with house.stage.patiently(house.database) as owner:
-            for statement in statements:
-                owner.execute(statement)  # type: ignore[call-overload]
+        def run() -> None:
+            with house.stage.patiently(house.database) as owner:
+                for statement in self.statements:
+                    owner.execute(statement)  # type: ignore[call-overload]
 
-    return plant
-
-
-def _spoiled(table: str, when: str, body: str) -> Callable[[House], None]:
-    return _sql(_SPOIL.format(name=table, table=table, when=when, body=body))
-
-
-def _without(table: bytes, words: bytes) -> Callable[[House], None]:
-    """Take words out of every statement that reads the table."""
-    rewrite = Rewrite(lambda sql: words in sql and b"FROM " + table in sql, lambda sql: sql.replace(words, b""))
-
-    def plant(house: House) -> None:
-        for program in house.programs:
-            program.proxy.rewrites.append(rewrite)
-            for wire in list(program.proxy.wires):  # what was prepared before has its locks still
+        await asyncio.to_thread(run)
+        for program in house.programs if self.wire is not None else ():
+            self.wire(program.proxy)
+            for wire in list(program.proxy.wires):  # what was prepared before is as it was
                 wire.cut()
 
-    return plant
+
+def _spoiled(table: str, when: str, body: str) -> tuple[str, ...]:
+    return (_SPOIL.format(name=table, table=table, when=when, body=body),)
 
 
-def _both(*plants: Callable[[House], None]) -> Callable[[House], None]:
-    def plant(house: House) -> None:
-        for each in plants:
-            each(house)
-
-    return plant
+def _now_and_then(table: str, condition: str = "true") -> tuple[str, ...]:
+    """A row in ten is never written."""
+    body = f"IF {condition} AND random() < 0.1 THEN RETURN NULL; END IF; RETURN NEW;"
+    return _spoiled(table, "BEFORE INSERT", body)
 
 
-def _replies_early(house: House) -> None:
-    """The program is told that it is committed before it is; a kill then loses what was promised."""
-    for web in house.webs:
-        turn = iter(range(1_000_000))
-        web.proxy.commits_early = True
-        web.proxy.forgets = lambda turn=turn: next(turn) % 9 == 8
+def _without(table: bytes, words: bytes) -> Callable[[Proxy], None]:
+    """Take words out of every statement that reads the table."""
+    rewrite = Rewrite(lambda sql: words in sql and b"FROM " + table in sql, lambda sql: sql.replace(words, b""))
+    return lambda proxy: proxy.rewrites.append(rewrite)
+
+
+def _replies_early(proxy: Proxy) -> None:
+    """The program is told that it is committed before it is, and now and then it never is."""
+    turn = itertools.count(1)
+    proxy.commits_early = True
+    proxy.forgets = lambda: next(turn) % 9 == 0
 
 
 DEFECTS: dict[str, Defect] = {
     "no lock of units, and no unique index": Defect(
-        _both(_without(b"unit", b"FOR UPDATE"), _sql("DROP INDEX uq_claim_unit")), (), ("storm_on_unit",)
+        "a unit is paid at most once", ("DROP INDEX uq_claim_unit",), _without(b"unit", b"FOR UPDATE"),
+        favourites=("storm_on_unit",),
     ),
-    "no lock of units": Defect(_without(b"unit", b"FOR UPDATE"), (), ("storm_on_unit",)),
+    "no lock of units": Defect(
+        "a unit's count is its rows in the journal", (), _without(b"unit", b"FOR UPDATE"),
+        favourites=("storm_on_unit",),
+    ),
     "no lock of draws, and no key of their log": Defect(
-        _both(
-            _without(b"draw_shard", b"FOR UPDATE OF s"),
-            _sql("ALTER TABLE draw_entry DROP CONSTRAINT pk_draw_entry CASCADE"),
-        )
+        "a draw's log is as long as its head says, and has no gap",
+        ("ALTER TABLE draw_entry DROP CONSTRAINT pk_draw_entry CASCADE",), _without(b"draw_shard", b"FOR UPDATE OF s"),
     ),
-    "reply before commit": Defect(_replies_early),
+    "reply before commit": Defect("every answered scan is in the journal", (), _replies_early),
     "replies are not kept": Defect(
-        _spoiled("scan_replay", "AFTER INSERT", "DELETE FROM scan_replay WHERE scan_id = NEW.scan_id; RETURN NULL;")
+        "the same scan id gets the same reply",
+        _spoiled("scan_replay", "AFTER INSERT", "DELETE FROM scan_replay WHERE scan_id = NEW.scan_id; RETURN NULL;"),
+        favourites=("double_tap",),
     ),
     "another reply is kept": Defect(
-        _spoiled("scan_replay", "BEFORE INSERT", "NEW.reply := NEW.reply || ' '::bytea; RETURN NEW;")
+        "the reply that is kept is the one that was sent",
+        _spoiled("scan_replay", "BEFORE INSERT", "NEW.reply := NEW.reply || ' '::bytea; RETURN NEW;"),
     ),
-    "balances are not updated": Defect(_spoiled("account", "BEFORE UPDATE", "NEW.balance := OLD.balance; RETURN NEW;")),
+    "balances are not updated": Defect(
+        "a balance is the sum of its entries",
+        _spoiled("account", "BEFORE UPDATE", "NEW.balance := OLD.balance; RETURN NEW;"),
+    ),
     "one leg of an entry is missing": Defect(
-        _spoiled("entry", "BEFORE INSERT", f"IF {_ISSUER} AND random() < 0.1 THEN RETURN NULL; END IF; RETURN NEW;")
+        "all entries sum to zero in each currency", _now_and_then("entry", _ISSUER)
     ),
-    "rows of the journal are missing": Defect(
-        _spoiled("scan", "BEFORE INSERT", "IF random() < 0.1 THEN RETURN NULL; END IF; RETURN NEW;")
+    "rows of the journal are missing": Defect("every answered scan is in the journal", _now_and_then("scan")),
+    "stock is not taken": Defect(
+        "prizes won and left are the stock", _spoiled("prize", "BEFORE UPDATE", 'NEW."left" := OLD."left"; RETURN NEW;')
     ),
-    "stock is not taken": Defect(_spoiled("prize", "BEFORE UPDATE", 'NEW."left" := OLD."left"; RETURN NEW;')),
-    "prizes are not written": Defect(
-        _spoiled("prize_award", "BEFORE INSERT", "IF random() < 0.1 THEN RETURN NULL; END IF; RETURN NEW;")
-    ),
+    "prizes are not written": Defect("prizes that were told are the winner's", _now_and_then("prize_award")),
     "forged codes are counted once only": Defect(
-        _spoiled("refused_count", "BEFORE UPDATE", "NEW.count := OLD.count; RETURN NEW;")
+        "forged codes are counted", _spoiled("refused_count", "BEFORE UPDATE", "NEW.count := OLD.count; RETURN NEW;"),
+        favourites=("forger",),
     ),
     "parked claims are forgotten": Defect(
-        _spoiled("claim", "BEFORE UPDATE", "RETURN NULL;"),
-        ("worker's connection cut",),
-        ("early_bird",),
+        "no claim stays parked on an activated unit", _spoiled("claim", "BEFORE UPDATE", "RETURN NULL;"),
+        faults=("worker's connection cut",), favourites=("early_bird",),
     ),
-}
+}  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import random
 import shutil
 import tempfile
@@ -100,6 +101,8 @@ class Theatre:
     def opened(self):
         """Everything that runs have in common."""
         with contextlib.ExitStack() as stack:
+            # the broker's transport in this very process tells of every connection that a fault has cut
+            logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
             self._forks = Zygote()
             stack.callback(self._forks.close)
             stack.enter_context(self.stage.opened())
@@ -121,7 +124,7 @@ class Theatre:
         late: list[Breach] = []
         async with house.opened(plan.webs, worker=plan.worker, older=older):
             if plan.defect is not None:
-                await asyncio.to_thread(DEFECTS[plan.defect].plant, house)
+                await DEFECTS[plan.defect].plant(house)
             crowd = Crowd(self.stage.cast, [web.door for web in house.webs], diary, rng, plan.favourites)
             enough = asyncio.Event()
             acting = asyncio.create_task(crowd.act(enough))
