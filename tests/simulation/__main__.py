@@ -28,11 +28,12 @@ def main() -> int:
             plan = Plan.of(seed) if asked.defect is None else Plan.with_defect(seed, asked.defect)
             plan = dataclasses.replace(plan, faults=tuple(asked.fault)) if asked.fault else plan
             report = theatre.play(plan)
-            print(report, flush=True)
+            sys.stdout.write(f"{report}\n")
+            sys.stdout.flush()
             if not report.ok:
                 bad += 1
                 keep_logs(report, asked.logs)
-    print(f"{asked.runs - bad} of {asked.runs} runs held every invariant.")
+    sys.stdout.write(f"{asked.runs - bad} of {asked.runs} runs held every invariant.\n")
     return 1 if bad else 0
 
 

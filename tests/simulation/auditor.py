@@ -89,7 +89,8 @@ ROWS: tuple[tuple[str, str], ...] = (
     (
         "a unit's count is its rows in the journal",
         """SELECT coalesce(u.id, s.unit_id) FROM (SELECT id, scan_count FROM unit) u
-           FULL JOIN (SELECT unit_id, count(*) AS n FROM scan WHERE outcome <> 'forged' GROUP BY 1) s ON s.unit_id = u.id
+           FULL JOIN (SELECT unit_id, count(*) AS n FROM scan WHERE outcome <> 'forged' GROUP BY 1) s
+               ON s.unit_id = u.id
            WHERE coalesce(u.scan_count, 0) <> coalesce(s.n, 0)""",
     ),
     (
@@ -177,9 +178,11 @@ class Auditor:
                 two.append(scan.scan_id)
             if len({answer.variant for answer in scan.told}) > 1:
                 odd.append(scan.scan_id)
-            for answer in scan.answers:
-                if answer.status not in (200, 503) and not (answer.status == 409 and len(scan.variants) > 1):
-                    strange.append(f"{answer.status} {answer.body[:120]!r}")
+            strange += [
+                f"{answer.status} {answer.body[:120]!r}"
+                for answer in scan.answers
+                if answer.status not in (200, 503) and not (answer.status == 409 and len(scan.variants) > 1)
+            ]
             if scan.reply is not None and scan.reply["outcome"] == "awarded":
                 awarded[self._unit_of(scan)] += 1
         self._hold("the same scan id gets the same reply", two)
@@ -246,8 +249,8 @@ class Auditor:
     def _counted(self, kind: str) -> None:
         """Exact, but for what a kill lost: what was counted in the second before it, or since the last time that
         counters could be written.
-        """  # noqa: D205 (one sentence)
-        query = f"SELECT coalesce(sum(count), 0)::bigint FROM refused_count WHERE outcome = '{kind}'"  # noqa: S608
+        """
+        query = f"SELECT coalesce(sum(count), 0)::bigint FROM refused_count WHERE outcome = '{kind}'"
         counted = self._rows(query)[0][0]
         scans, kills = self._diary.of_kind(kind), self._diary.kills
         heard = [answer for scan in scans for answer in scan.told]

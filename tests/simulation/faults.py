@@ -309,7 +309,8 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE CONSTRAINT TRIGGER simulation_fail AFTER {events} ON {table} {when} FOR EACH ROW EXECUTE FUNCTION simulation_fail();
+CREATE CONSTRAINT TRIGGER simulation_fail AFTER {events} ON {table} {when}
+    FOR EACH ROW EXECUTE FUNCTION simulation_fail();
 """
 
 

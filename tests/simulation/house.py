@@ -1,4 +1,4 @@
-"""The processes under test: web servers and a worker, each behind a proxy of its own; killed, stopped, started again."""
+"""The processes under test: web servers and a worker, each behind a proxy of its own; killed, stopped, begun again."""
 
 from __future__ import annotations
 

@@ -102,8 +102,7 @@ class Stage:
 
     def attach(self) -> None:
         """Have the server running; again where its keeper gave up, which it does after five deaths a minute."""
-        as_always = postgres_folder._settings
-        with mock.patch.object(postgres_folder, "_settings", lambda: as_always() + _SERVER):
+        with mock.patch.object(postgres_folder, "_settings", return_value=postgres_folder._settings() + _SERVER):
             attachment = postgres.attach(self.folder / "home")
         if self._attachment is not None:
             self._attachment.close()
@@ -219,7 +218,7 @@ async def _fill(found: Settings, folder: Path) -> Cast:
         )
         await _publish_draws(opened, brand.id)
         issued_before = time.time() - 5 * 86_400  # a clock that is set back does not make them come from the future
-        with mock.patch("itsdangerous.timed.time.time", lambda: issued_before):
+        with mock.patch("itsdangerous.timed.time.time", return_value=issued_before):
             tokens = Tokens(opened.vault)
             members = [Member(member_id, tokens.issue(member_id, brand.id)) for member_id in member_ids]
     return Cast(codes, members, batches["parked"])

@@ -35,7 +35,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
 
 @pytest.mark.parametrize("seed", range(len(RUNS)), ids=lambda seed: ", ".join(RUNS[seed]))
 def test_every_invariant_holds_under(theatre: Theatre, seed: int) -> None:
-    report = theatre.play(dataclasses.replace(Plan.of(seed), faults=RUNS[seed], seconds=1.5))
+    report = theatre.play(dataclasses.replace(Plan.of(seed), faults=RUNS[seed], seconds=1.2))
     assert report.ok, "\n".join([str(report), *(f"{name}:\n{said[-3000:]}" for name, said in report.logs.items())])
     assert report.awarded
     assert not report.missed

@@ -230,8 +230,8 @@ class Crowd:
         """Let people come and go until it is enough, or all codes have been scanned."""
         kinds: list[tuple[Any, int]] = [
             (self.shopper, 30), (self.double_tap, 10), (self.curious, 10), (self.cloner, 8), (self.storm_on_unit, 1),
-            (self.storm_on_member, 3), (self.storm_on_prize, 3), (self.thief_of_ids, 5), (self.early_bird, 8), (self.unlucky, 2),
-            (self.forger, 8), (self.onlooker, 5),
+            (self.storm_on_member, 3), (self.storm_on_prize, 3), (self.thief_of_ids, 5), (self.early_bird, 8),
+            (self.unlucky, 2), (self.forger, 8), (self.onlooker, 5),
         ]  # fmt: skip
         people = [kind for kind, _ in kinds]
         weights = [weight * (10 if kind.__name__ in self.favourites else 1) for kind, weight in kinds]

@@ -129,7 +129,7 @@ def main() -> None:
                 _become(json.loads(message), descriptors, clock)
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else 1
-            except BaseException:
+            except BaseException:  # noqa: BLE001 (nothing of it may reach the zygote's own code)
                 traceback.print_exc()
                 status = 1
             else:
