@@ -217,7 +217,7 @@ async def _fill(found: Settings, folder: Path) -> Cast:
             opened, batches["voided"], first=None, last=None, state="void", reason="test", actor="test"
         )
         await _publish_draws(opened, brand.id)
-        issued_before = time.time() - 5 * 86_400  # a clock that is set back does not make them come from the future
+        issued_before = time.time() - 75 * 86_400  # a clock that is set back does not make them come from the future
         with mock.patch("itsdangerous.timed.time.time", return_value=issued_before):
             tokens = Tokens(opened.vault)
             members = [Member(member_id, tokens.issue(member_id, brand.id)) for member_id in member_ids]
