@@ -47,8 +47,9 @@ check: setup-test ## Lint, types, layers
 	@.venv/bin/lint-imports --no-logo 2>&1 | tail -n 12; .venv/bin/lint-imports --no-logo >/dev/null 2>&1
 	@scripts/tidy.sh
 
-bench: setup-test ## Measure codes, labels, scans and the heatmap beside their peers
-	@for area in codes labels readback scan heatmap; do echo "== $$area"; YIMA_ENV=dev .venv/bin/yima bench $$area || exit 1; done
+bench: setup-test ## Measure beside the peers; with LONG=1 longer, and 200 runs of scans under faults
+	@for area in codes labels readback scan heatmap; do echo "== $$area"; YIMA_ENV=dev .venv/bin/yima bench $$area $(if $(LONG),--long) || exit 1; done
+	@$(if $(LONG),echo "== simulation"; $(PY) -m tests.simulation --runs 200,true)
 
 format: setup-test ## Format and fix what can be fixed
 	@$(PY) -m ruff check --quiet --fix . ; $(PY) -m ruff format --quiet .

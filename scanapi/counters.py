@@ -1,6 +1,7 @@
 """Exact counters of what costs no transaction of its own: scans that do not verify, and landing-page views.
 
-Kept in memory and written once a second; a kill loses at most the last second.
+Kept in memory and written once a second; a kill loses at most the last second. A flush whose commit nobody told us
+the end of is sent again as it was, under the same number, and the database knows whether it has it.
 """
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
+from uuid import uuid4
 
 import structlog
 
 from kernel.clock import now
 from kernel.db import Database
 from scanapi.watch import Counts, Watch
-from traceability import journal
+from traceability import flushes, journal
 from traceability.journal import Sample
 
 log = structlog.get_logger(__name__)
@@ -25,11 +28,26 @@ SAMPLES_PER_FLUSH_MAX = 20
 UNITS_PER_FLUSH_MAX = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Flush:
+    """What is written in one transaction; the number tells it from all others of this process."""
+
+    number: int
+    at: datetime
+    refused: dict[tuple[str, int], int]
+    samples: list[Sample]
+    views: dict[tuple[int, int], int]
+    watched: Counts
+
+
 class Counters:
     """Counts in memory; `run` writes every second until `close`."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._process = uuid4()
+        self._number = 0
+        self._unsure: _Flush | None = None
         self._refused: Counter[tuple[str, int]] = Counter()
         self._samples: list[Sample] = []
         self._views: Counter[tuple[int, int]] = Counter()
@@ -73,36 +91,27 @@ class Counters:
 
     async def flush(self) -> None:
         """Write all counts; on failure they stay in memory."""
-        refused, self._refused = self._refused, Counter()
-        samples, self._samples = self._samples, []
-        views, self._views = self._views, Counter()
+        if self._unsure is not None:
+            await self._write(self._unsure)
         watched = self.watch.hand_out()
-        if not (refused or views or watched):
-            return
-        try:
-            await self._write(now(), refused, samples, views, watched)
-        except BaseException:
-            self.watch.put_back(watched)
-            self._refused.update(refused)
-            self._views.update(views)
-            raise
+        if self._refused or self._views or watched:
+            flush = _Flush(self._number + 1, now(), self._refused, self._samples, self._views, watched)
+            self._refused, self._samples, self._views = Counter(), [], Counter()
+            await self._write(flush)
 
-    async def _write(
-        self,
-        at: datetime,
-        refused: Counter[tuple[str, int]],
-        samples: list[Sample],
-        views: Counter[tuple[int, int]],
-        watched: Counts,
-    ) -> None:
+    async def _write(self, flush: _Flush) -> None:
+        """Write a flush once, however often this is called: a connection may die with the word of its commit."""
+        self._unsure, self._number = flush, flush.number
         async with self._db.transaction() as tx:
-            if refused:
-                await journal.count_refused(tx, at.date(), dict(refused))
-                await journal.sample_refused(tx, samples)
-            if views:
-                await journal.count_views(tx, at.date(), dict(views))
-            if watched:
-                await self.watch.write(tx, watched)
+            if await flushes.begin(tx, self._process, flush.number):
+                if flush.refused:
+                    await journal.count_refused(tx, flush.at.date(), flush.refused)
+                    await journal.sample_refused(tx, flush.samples)
+                if flush.views:
+                    await journal.count_views(tx, flush.at.date(), flush.views)
+                if flush.watched:
+                    await self.watch.write(tx, flush.watched)
+        self._unsure = None
 
 
 def mask(text: str) -> str:

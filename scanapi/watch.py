@@ -57,10 +57,6 @@ class Watch:
         counts, self._counts = self._counts, Counter()
         return counts
 
-    def put_back(self, counts: Counts) -> None:
-        """The transaction failed: these are told with the next second's."""
-        self._counts.update(counts)
-
     async def write(self, tx: Tx, counts: Counts) -> None:
         """Add counts up with what other processes told; makes the alarms that are due."""
         for at in sorted({at for at, _, _ in counts}):

@@ -324,6 +324,14 @@ refused_count = Table(
     CheckConstraint("outcome IN ('malformed', 'forged')", name="outcome"),
 )
 
+counter_flush = Table(
+    "counter_flush",
+    metadata,
+    Column("process", PgUuid, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
 refused_sample = Table(
     "refused_sample",
     metadata,

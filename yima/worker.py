@@ -27,7 +27,7 @@ from scanapi import settle
 from staff import attempts as staff_attempts
 from staff import resets as staff_resets
 from staff import sessions as staff_sessions
-from traceability import journal, reports
+from traceability import flushes, journal, reports
 from yima import broker, delivery, importing, jobs, runtime
 from yima.runtime import Runtime
 from yima.settings import Settings, load
@@ -178,6 +178,7 @@ async def _housekeeping(opened: Runtime) -> None:
         await journal.prune(tx)
         await alarms.prune(tx)
         await reports.prune(tx)
+        await flushes.prune(tx)
         if opened.settings.broker_url is None:
             # the transport over the database never deletes what it has delivered
             await tx.execute(

@@ -1,0 +1,223 @@
+"""One run: programs start, people scan, things go wrong, everything heals; then the auditor looks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.simulation.auditor import LEFT_OPEN, Auditor, Breach
+from tests.simulation.defects import DEFECTS
+from tests.simulation.diary import Diary
+from tests.simulation.faults import FAULTS, OF_WEB, OF_WORKER, Trouble
+from tests.simulation.house import House, Program, Zygote
+from tests.simulation.stage import Stage
+from tests.simulation.workload import Crowd
+from yima import audit, broker, runtime, switching
+
+HEAL_S_MAX = 40.0
+"""So long after the last fault everybody has been answered, or something is stuck."""
+QUIET_S_MAX = 6.0
+"""So long after the last answer nobody is within a transaction any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to happen, all of it from the seed."""
+
+    seed: int
+    faults: tuple[str, ...]
+    seconds: float = 2.0
+    webs: int = 2
+    defect: str | None = None
+    favourites: tuple[str, ...] = ()
+    heal_s_max: float = HEAL_S_MAX
+
+    @classmethod
+    def with_defect(cls, seed: int, defect: str) -> Plan:
+        """A run with a defect that is to be found; nobody waits long for what never heals."""
+        planted = DEFECTS[defect]
+        return cls(seed, planted.faults, seconds=1.0, defect=defect, favourites=planted.favourites, heal_s_max=5.0)
+
+    @classmethod
+    def of(cls, seed: int, **more: object) -> Plan:
+        """The plan of a seed: each fault has its turn, alone or with others."""
+        rng = random.Random(seed)
+        names = list(OF_WEB + OF_WORKER)
+        faults = [names[seed % len(names)], *rng.sample(OF_WEB, rng.choice([0, 1, 2]))]
+        early = ("early_bird",) if faults[0] in OF_WORKER else ()
+        return dataclasses.replace(cls(seed, tuple(dict.fromkeys(faults)), favourites=early), **more)  # type: ignore[arg-type]
+
+    @property
+    def worker(self) -> bool:
+        """Whether a worker takes part."""
+        return any(name in OF_WORKER for name in self.faults)
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a run."""
+
+    plan: Plan
+    breaches: list[Breach]
+    scans: int
+    answered: int
+    awarded: int
+    kills: int
+    seconds: float
+    missed: list[str]
+    logs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every invariant held."""
+        return not self.breaches
+
+    def __str__(self) -> str:
+        said = f"seed {self.plan.seed:4d} {'ok ' if self.ok else 'BAD'} {self.seconds:5.1f} s "
+        said += f"{self.scans} scans, {self.answered} answered, {self.awarded} awarded: {', '.join(self.plan.faults)}"
+        said += f" (never came to: {', '.join(self.missed)})" if self.missed else ""
+        return "\n".join([said, *(f"    {breach}" for breach in self.breaches)])
+
+
+class Theatre:
+    """The server, the template and the zygote, for as many runs as wanted."""
+
+    def __init__(self, folder: Path, older: Callable[[House, Program], int] | None = None) -> None:
+        self.stage = Stage(folder)
+        self._folder = folder
+        self._older = older
+        self._number = 0
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Theatre]:
+        """Everything that runs have in common."""
+        with contextlib.ExitStack() as stack:
+            # the broker's transport in this very process tells of every connection that a fault has cut
+            logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+            self._forks = Zygote()
+            stack.callback(self._forks.close)
+            stack.enter_context(self.stage.opened())
+            yield self
+
+    def play(self, plan: Plan) -> Report:
+        """One run."""
+        self._number += 1
+        with (
+            self.stage.copy(f"run_{self._number}") as database,
+            tempfile.TemporaryDirectory(dir=self._folder) as folder,
+        ):
+            return asyncio.run(self._play(plan, database, Path(folder)))
+
+    async def _play(self, plan: Plan, database: str, folder: Path) -> Report:
+        began, rng, diary = time.monotonic(), random.Random(plan.seed), Diary()
+        house = House(self.stage, self._forks, database, folder, diary)
+        older = None if self._older is None else lambda program: self._older(house, program)
+        late: list[Breach] = []
+        async with house.opened(plan.webs, worker=plan.worker, older=older):
+            if plan.defect is not None:
+                await DEFECTS[plan.defect].plant(house)
+            crowd = Crowd(self.stage.cast, [web.door for web in house.webs], diary, rng, plan.favourites)
+            enough = asyncio.Event()
+            acting = asyncio.create_task(crowd.act(enough))
+            await asyncio.sleep(0.2)
+            trouble = Trouble(house, random.Random(plan.seed + 1))
+            went_wrong = [asyncio.create_task(self._in_a_while(trouble, name, plan)) for name in plan.faults]
+            if plan.worker:
+                await self._activate(database, rng)
+            wakes = asyncio.create_task(self._sweep(house)) if plan.worker else None
+            await asyncio.gather(asyncio.sleep(plan.seconds), *went_wrong)
+            enough.set()
+            try:
+                async with asyncio.timeout(plan.heal_s_max):
+                    await house.ready()
+                    await acting
+                    silent = [web.name for web in house.webs if not await crowd.probe(web.door)]
+                    if silent:
+                        late.append(Breach("a server that heals serves again", len(silent), tuple(silent)))
+                    if wakes is not None:
+                        await self._settled(database)
+            except TimeoutError as error:
+                late.append(Breach("everything heals", 1, (str(error) or f"not within {plan.heal_s_max:g} s",)))
+                acting.cancel()
+            if wakes is not None:
+                wakes.cancel()
+            await asyncio.gather(acting, *([] if wakes is None else [wakes]), return_exceptions=True)
+            late += await self._quiet(database)
+        breaches = [*late, *await self._audit(database, diary)]
+        logs = {program.name: program.log.read_text() for program in house.programs} if breaches else {}
+        real = diary.of_kind("real")
+        return Report(
+            plan=plan, breaches=breaches, scans=len(diary.scans), answered=sum(1 for scan in real if scan.told),
+            awarded=sum(1 for scan in real if scan.reply is not None and scan.reply["outcome"] == "awarded"),
+            kills=len(diary.kills), seconds=time.monotonic() - began, missed=trouble.missed, logs=logs,
+        )  # fmt: skip
+
+    @staticmethod
+    async def _in_a_while(trouble: Trouble, name: str, plan: Plan) -> None:
+        await asyncio.sleep(trouble.rng.uniform(0, plan.seconds * 0.4))
+        await FAULTS[name](trouble)
+
+    async def _activate(self, database: str, rng: random.Random) -> None:
+        """The range that people scanned too early is activated, while they still do."""
+        await asyncio.sleep(rng.uniform(0.5, 1.0))
+        url = self.stage.url(database)
+        async with runtime.connect(self.stage.settings(url), url, application="simulation") as opened:
+            await switching.activate(opened, self.stage.cast.parked_batch, first=None, last=None, actor="test")
+
+    async def _sweep(self, house: House) -> None:
+        """As beat does, but oftener: wake the worker for its sweep."""
+        url = self.stage.url(house.database)
+        while True:
+            celery = broker.make_app(self.stage.settings(url), url)
+            with contextlib.suppress(Exception):  # the database may be away
+                await asyncio.to_thread(celery.send_task, "yima.sweep", ignore_result=True, expires=5)
+            celery.close()
+            await asyncio.sleep(0.7)
+
+    async def _settled(self, database: str) -> None:
+        """Wait until the worker has paid what was parked."""
+        with self.stage.patiently(database) as owner:
+            while owner.execute("SELECT 1 FROM claim WHERE state = 'pending' AND reason = 'inactive'").fetchone():
+                await asyncio.sleep(0.1)
+
+    async def _quiet(self, database: str) -> list[Breach]:
+        """While the programs still run: nobody is left within a transaction, with locks that others wait for."""
+        with self.stage.patiently(database) as owner:
+            deadline = time.monotonic() + QUIET_S_MAX
+            while left := owner.execute(LEFT_OPEN).fetchall():
+                if time.monotonic() > deadline:
+                    return [Breach("nobody stays within a transaction", len(left), tuple(str(row) for row in left[:5]))]
+                await asyncio.sleep(0.05)
+        return []
+
+    async def _audit(self, database: str, diary: Diary) -> list[Breach]:
+        """The auditor's word, and the product's own proof."""
+        with self.stage.patiently(database) as connection:
+            breaches = Auditor(connection, self.stage.cast, diary).audit()
+        url = self.stage.url(database)
+        async with runtime.connect(self.stage.settings(url), url, application="simulation") as opened:
+            found = await audit.audit(opened)
+        breaches += [
+            Breach(f"yima ledger audit: {proof.name}", proof.breaches, proof.examples)
+            for proof in found.proofs
+            if proof.breaches
+        ]
+        return breaches
+
+
+def keep_logs(report: Report, folder: Path) -> None:
+    """Keep what the programs of a bad run said."""
+    place = folder / f"seed-{report.plan.seed}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for name, said in report.logs.items():
+        (place / f"{name}.log").write_text(said)
