@@ -5,6 +5,7 @@ Inner functions take a `Tx` and never commit (DESIGN §2.8). All SQL is PostgreS
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -39,9 +40,18 @@ metadata = MetaData(
 
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+TRANSACTION_TIMEOUT_MS = 90_000
+"""The server ends a connection whose transaction is older, whatever it waits for: its client may have vanished."""
+TRANSACTION_S_MAX = 60.0
+"""A transaction over a pool is given up after this time: the server may have vanished without a word."""
 SLOW_STATEMENT_S = 1.0
 STATEMENT_CHARS_SHOWN = 80
 
+_VANISHED = {
+    "tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30000", "client_connection_check_interval": "10000",
+}  # fmt: skip
+"""The server notices within half a minute that its client's machine is gone, and gives back its locks."""
 
 # Raised by our own triggers, whose sentence holds no value.
 _OUR_OWN_STATES = frozenset({"23001"})
@@ -180,7 +190,10 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 8, application: str = "yima") -> None:
         self.url = url
         options: dict[str, Any] = {"poolclass": NullPool}
+        bounds: dict[str, str] = {}
+        self._seconds_max = TRANSACTION_S_MAX if pool_size else None
         if pool_size:
+            bounds = {"transaction_timeout": str(TRANSACTION_TIMEOUT_MS)}
             options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10, "pool_pre_ping": False}
         self._engine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
@@ -190,6 +203,8 @@ class Database:
                     "application_name": application,
                     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+                    **bounds,
+                    **_VANISHED,
                     "timezone": "UTC",
                     "jit": "off",
                 },
@@ -246,6 +261,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Tx]:
         """Open a transaction; commit when the block ends, roll back when it raises."""
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(asyncio.timeout(self._seconds_max))
             self._waiting += 1
             try:
                 tx = await stack.enter_async_context(self._engine.connect())

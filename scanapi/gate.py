@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 GROUP_MAX = 64
 GROUPS_AT_ONCE = 2
 WAITING_MAX = 4096
+GROUP_S_MAX = 20.0
+"""A group that takes longer is given up: whoever scanned is long gone, and a connection whose other end vanished
+without a word would keep its place for ever."""
 TRIES_MAX = 4
 """How often a group is tried again that loses a race (deadlock, serialization, a scan id or a new unit taken
 meanwhile), before it is halved; a lone scan is given up then."""
@@ -99,7 +102,8 @@ class Gate:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            answers = await self._commit([scan for scan, _, _ in group])
+            async with asyncio.timeout(GROUP_S_MAX):
+                answers = await self._commit([scan for scan, _, _ in group])
         except Exception as error:
             self.faults += 1
             if is_away(error):  # halves would fare no better, and everybody would wait for each of them
