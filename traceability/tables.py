@@ -196,6 +196,17 @@ unit = Table(
     postgresql_with={"fillfactor": 80},
 )
 
+host_health = Table(
+    "host_health",
+    metadata,
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), primary_key=True, autoincrement=False),
+    Column("host", String(261), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("problem", String(20), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("since", DateTime(timezone=True)),
+)
+
 batch_notice = Table(
     "batch_notice",
     metadata,

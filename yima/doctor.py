@@ -13,8 +13,9 @@ from sqlalchemy import text
 
 from kernel.clock import now
 from kernel.errors import YimaError
+from traceability import handover
 from traceability.regions import Regions
-from yima import examination, key_examination, mail, migrate, runtime
+from yima import examination, host_probe, key_examination, mail, migrate, runtime
 from yima.examination import Finding
 from yima.runtime import Runtime
 from yima.settings import Settings
@@ -103,6 +104,7 @@ async def _database(settings: Settings, url: str) -> list[Finding]:
             *await examination.database(opened),
             *await key_examination.keys_of(opened),
             await _backlog(opened),
+            *await _hosts(opened),
         ]
 
 
@@ -130,3 +132,18 @@ async def _backlog(opened: Runtime) -> Finding:
     due, dead, failed = row.one()
     said = f"{due} messages due, {dead} undeliverable, {failed} tasks failed"
     return Finding("backlog", ok=dead == 0 and failed == 0, said=said)
+
+
+async def _hosts(opened: Runtime) -> list[Finding]:
+    """The hosts that pages hand over to, as they are at this moment."""
+    async with opened.db.transaction() as tx:
+        found = await handover.all_of(tx)
+    dev = opened.settings.dev
+    secure = not dev or opened.settings.public_url.lower().startswith("https://")
+    problems = await asyncio.gather(
+        *(host_probe.look(each.host, secure=secure, private=dev) for each in found.values())
+    )
+    return [
+        Finding(f"member host of {slug}", ok=not problem, said=f"{each.host}: {problem or 'answers'}")
+        for (slug, each), problem in zip(found.items(), problems, strict=True)
+    ]

@@ -24,6 +24,7 @@ from kernel.db import Database, Tx
 from kernel.meter import SECONDS, Histogram
 from kernel.rate_exchange import Exchange
 from scanapi.service import ScanService
+from traceability import handover
 from yima.wire import Connection, Door
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ class Stored:
     archive_failures: int = 0
     rollup_lag_s: float | None = None
     alarms: dict[str, int] = field(default_factory=dict)
+    hosts: dict[str, bool] = field(default_factory=dict)
 
 
 class Figures:
@@ -164,6 +166,7 @@ async def ask(tx: Tx) -> Stored:
         archive_failures=row.archive_failures,
         rollup_lag_s=await _rollup_lag(tx),
         alarms=await alarms.unseen(tx),
+        hosts={slug: not each.warns for slug, each in (await handover.all_of(tx)).items()},
     )
 
 
@@ -290,6 +293,8 @@ def _stored(stored: Stored) -> Iterator[Metric]:
     yield _labelled(
         "yima_alarms_unseen", "Alarms that nobody has looked at: a brand's, the operator's", "whose", unseen
     )
+    hosts = {slug: float(well) for slug, well in stored.hosts.items()}
+    yield _labelled("yima_member_host_up", "Whether the host that a brand's pages hand over to answers", "brand", hosts)
     messages = {state: float(count) for state, count in stored.messages.items()}
     yield _labelled("yima_outbox_messages", "Messages by state: due, dead (given up)", "state", messages)
     yield _gauge("yima_outbox_due_age_seconds", "Age of the oldest message that is due", stored.message_age_s)

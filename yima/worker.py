@@ -28,7 +28,7 @@ from staff import attempts as staff_attempts
 from staff import resets as staff_resets
 from staff import sessions as staff_sessions
 from traceability import flushes, journal, reports
-from yima import broker, delivery, importing, jobs, runtime
+from yima import broker, delivery, host_probe, importing, jobs, runtime
 from yima.runtime import Runtime
 from yima.settings import Settings, load
 
@@ -132,6 +132,8 @@ async def sweep_once(opened: Runtime, with_task: Callable[[Runtime, UUID], Await
         "rolled_up": lambda: _roll_up(opened.db),
         "trail_seals": lambda: audit_chain.seal_due(opened.db),
         "tasks": lambda: _due(opened, with_task),
+        # last, for a host that does not answer takes seconds
+        "hosts_probed": lambda: host_probe.probe_due(opened),
     }
     for name, part in parts.items():
         try:

@@ -16,9 +16,10 @@ from litestar.types import ControllerRouterHandler
 
 from kernel.errors import InvalidInput
 from staff.access import Permission
-from traceability import brands, catalogue, pictures
+from traceability import brands, catalogue, handover, pictures
 from traceability.brands import Settings, Shown
 from traceability.changes import EditedMeanwhile, Problem, refuse
+from traceability.handover import Health
 from traceability.scans import Look, Outcome, ScanReply, UnitShown
 from web import claims, colours, livery
 from web.console import forms
@@ -55,7 +56,8 @@ async def show(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
     """The settings."""
     async with desk.means.db.transaction() as tx:
         kept = await brands.settings(tx, seat.brand.id)
-    return _page(desk, seat, kept)
+        host = await handover.of(tx, seat.brand.id)
+    return _page(desk, seat, kept, host=host)
 
 
 @post("/console/b/{brand:str}/brand", opt=needs(Permission.EDIT_BRAND), status_code=200)
@@ -236,6 +238,7 @@ def _page(
     status: int = 200,
     errors: forms.Refusals | None = None,
     differences: list[forms.Difference] | None = None,
+    host: Health | None = None,
 ) -> Response[bytes]:
     if any(each.field == "colour" for each in brands.judge(shown)):
         shown = replace(shown, colour="")  # no colour input can hold what is none
@@ -255,6 +258,7 @@ def _page(
         logo=livery.of(_as_shown(seat, shown), seat.visit.language).logo,
         picture_kb=pictures.UPLOAD_BYTES_MAX // 1024,
         previews=PREVIEWS,
+        host=host,
         may_set_sign_in=Permission.MANAGE_SIGN_IN in seat.may,
     )
 

@@ -16,7 +16,7 @@ from insights.overview import GROUPS, TOP_ROWS, Charts, Counts, Window
 from insights.patience import TooSlow, reading
 from kernel.clock import now
 from staff.access import Permission
-from traceability import catalogue
+from traceability import catalogue, handover
 from traceability.catalogue import Product
 from web.console import words
 from web.console.desk import Desk
@@ -85,13 +85,14 @@ async def show(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
     chart_window = Window(midnight(at) - timedelta(days=CHART_DAYS - 1), at)
     charts: list[Chart] = []
     panels: list[Panel] = []
-    stands, slow = None, False
+    stands, host, slow = None, None, False
     try:
         async with reading(desk.means.db) as tx:
             counted = await overview.count(tx, brand_id=seat.brand.id, windows=windows)
             forged = await overview.forged(tx, brand_id=seat.brand.id, days=days)
             stands = await overview.standing(tx, brand_id=seat.brand.id)
             products = await catalogue.list_products(tx, brand_id=seat.brand.id)
+            host = await handover.of(tx, seat.brand.id)
         drawn = await overview.charts(desk.means.db, desk.means.views, brand_id=seat.brand.id, window=chart_window)
         panels = [
             _panel(seat, name, windows[n], counted[n], counted[n + 1], (days[n], forged[n], forged[n + 1]))
@@ -108,6 +109,7 @@ async def show(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
         at=at,
         panels=panels,
         stands=stands,
+        host=host,
         charts=charts,
         chart_days=CHART_DAYS,
         stamp=words.stamp,

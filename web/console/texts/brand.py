@@ -83,6 +83,27 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "会员中心域名被平台封禁时，改一个域名即可，已印的包装仍然可用。",
         "If a platform blocks that host, name another one: printed packs keep working.",
     ),
+    "host.unseen": ("还没有探测过，几分钟内会有结果。", "Not looked at yet; it will be within minutes."),
+    "host.well": ("{host} 正常（{at} 探测）。", "{host} answers (looked at {at})."),
+    "host.warning": ("会员中心域名 {host} 自 {day} 起不可用：", "The member centre's host {host} fails since {day}:"),
+    "host.unresolved": ("域名无法解析。", "its name leads nowhere."),
+    "host.private": ("域名指向内部网络地址。", "its name leads into a private network."),
+    "host.unreachable": ("无法连接。", "nobody answers there."),
+    "host.certificate": ("HTTPS 证书无效。", "its certificate is not good."),
+    "host.slow": ("应答太慢。", "it answers too slowly."),
+    "host.redirected": ("被转到别处，可能已被封禁。", "it sends visitors elsewhere, as blocked hosts do."),
+    "host.refused": ("返回错误。", "it answers with an error."),
+    "host.foreign": (
+        "应答的不是本系统，可能已被封禁或劫持。",
+        "something else answers there.",
+    ),
+    "host.what": (
+        "已印的码仍能验证；请在品牌设置里换一个域名，或暂停转交。微信内的封禁从服务器上看不到，请用手机确认。",
+        (
+            "Printed codes still verify. Name another host in the brand's settings, or stop handing over. A block "
+            "within WeChat cannot be seen from a server: look with a phone."
+        ),
+    ),
     "brand.map": ("地图", "Map"),
     "brand.basemap": ("底图", "Basemap"),
     "brand.basemap.bundled": ("内置底图", "The bundled one"),
