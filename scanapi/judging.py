@@ -101,6 +101,17 @@ def _pays(home: Home) -> bool:
     return not (home.issued.paired or home.issued.mate_side) or home.side == "inner"
 
 
+def _gate(each: Scan, home: Home, known: Known) -> str:
+    """What law sets before a reward of the product's class: `unrewarded`, `age`, or nothing."""
+    assert home.issued.gtin is not None
+    shown = known.shown[home.issued.gtin]
+    if not shown.pays:
+        return "unrewarded"
+    if not shown.adults_only or each.member is None or each.member[1] != home.issued.brand_id:
+        return ""
+    return "" if known.members[each.member[0]].adult else "age"
+
+
 def _new_claim(each: Scan, home: Home, known: Known, *, state: str, reason: str | None) -> Claim:
     assert each.member is not None
     assert home.issued.gtin is not None
@@ -124,11 +135,12 @@ def _judge_inactive(each: Scan, home: Home, known: Known, result: Result) -> Non
     standing = known.claims.get(home.unit_id)
     ours = each.member is not None and each.member[1] == home.issued.brand_id
     refused = result.verdict is not None and result.verdict.decision is Decision.REFUSE
-    if standing is None and ours and not refused and _pays(home):
+    gate = _gate(each, home, known)
+    if standing is None and ours and not refused and not gate and _pays(home):
         result.claim = _new_claim(each, home, known, state="pending", reason="inactive")
         known.claims[home.unit_id] = standing = result.claim
     kept = standing is not None and each.member is not None and standing.member_id == each.member[0]
-    result.sentence = "inactive.kept" if kept else "inactive"
+    result.sentence = "inactive.kept" if kept else f"inactive.{gate}" if gate else "inactive"
 
 
 def _judge_claimed(each: Scan, standing: Claim, result: Result) -> None:
@@ -142,7 +154,10 @@ def _judge_claimed(each: Scan, standing: Claim, result: Result) -> None:
 def _judge_unclaimed(each: Scan, home: Home, known: Known, result: Result) -> None:
     verdict = result.verdict
     assert verdict is not None
-    if each.member is None:
+    gate = _gate(each, home, known)
+    if gate:
+        result.sentence = f"authentic.{gate}"
+    elif each.member is None:
         result.sentence = "authentic" if _pays(home) else "authentic.outer"
     elif each.member[1] != home.issued.brand_id:
         result.sentence = "authentic.other_brand"
