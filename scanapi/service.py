@@ -315,6 +315,7 @@ class ScanService:
             first_when="" if first_at is None else sentences.when(first_at, province, language),
             scan_id=scan_id,
             page_token=self._pages.make(verified.symbols, device_id, scan_id),
+            picture=shown.picture_hash or "",
             notice=notice.zh if chinese else notice.en,
             pays=shown.pays,
             adults_only=shown.adults_only,

@@ -79,6 +79,7 @@ class Settings:
         basemap_url: the customer's own.
         basemap_attribution: what its licence wants said.
         appeal_days: days within which a person answers an appeal.
+        header_hash: names the content of the picture above the pages; empty where there is none.
         logo_hash: names the logo's content; empty where there is none.
     """
 
@@ -100,6 +101,7 @@ class Settings:
     basemap_url: str = ""
     basemap_attribution: str = ""
     appeal_days: int = APPEAL_DAYS
+    header_hash: str = ""
     logo_hash: str = ""
 
     @property
@@ -117,8 +119,10 @@ class Settings:
 
 DEFAULTS: Final = Settings()
 
-_FIELDS: Final = tuple(name for name in asdict(DEFAULTS) if name not in {"version", "logo_hash"})
-_COLUMNS: Final = f"version, {', '.join(_FIELDS)}, coalesce(logo_hash, '') AS logo_hash"
+_FIELDS: Final = tuple(name for name in asdict(DEFAULTS) if name not in {"version", "logo_hash", "header_hash"})
+_COLUMNS: Final = (
+    f"version, {', '.join(_FIELDS)}, coalesce(logo_hash, '') AS logo_hash, coalesce(header_hash, '') AS header_hash"
+)
 _SELECT: Final = f"SELECT brand_id, {_COLUMNS} FROM brand_setting"  # noqa: S608 (constants above)
 
 
@@ -160,7 +164,7 @@ async def update(tx: Tx, *, brand_id: int, wanted: Settings, version: int, actor
     """
     refuse(judge(wanted))
     before = await _lock(tx, brand_id, version)
-    after = replace(wanted, version=before.version + 1, logo_hash=before.logo_hash)
+    after = replace(wanted, version=before.version + 1, logo_hash=before.logo_hash, header_hash=before.header_hash)
     if replace(after, version=before.version) == before:
         return before
     columns = asdict(after)
@@ -213,6 +217,25 @@ async def set_logo(tx: Tx, *, brand_id: int, picture: Picture | None, version: i
         after={"logo": after.logo_hash},
     )
     return after
+
+
+async def set_header(tx: Tx, *, brand_id: int, hash_: str, version: int, actor: str) -> None:
+    """Name the picture above the brand's pages, or none (see `traceability.gallery`).
+
+    Raises:
+        EditedMeanwhile: somebody else saved a change since.
+    """
+    before = await _lock(tx, brand_id, version)
+    await tx.execute(
+        text("""
+            UPDATE brand_setting SET version = version + 1, changed_at = now(), header_hash = :hash
+            WHERE brand_id = :brand"""),
+        {"hash": hash_ or None, "brand": brand_id},
+    )
+    await audit.record(
+        tx, brand_id=brand_id, actor=actor, action="brand.header", subject="settings",
+        before={"header": before.header_hash}, after={"header": hash_},
+    )  # fmt: skip
 
 
 async def _lock(tx: Tx, brand_id: int, version: int) -> Settings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import text
 
@@ -16,7 +16,7 @@ from traceability.legal_classes import CLASSES, REWARDS, adults_only, pays
 
 NAME_CHARS_MAX = 80
 UNITS_PER_CASE_MAX = 10_000
-_COLUMNS = "gtin, brand_id, name, name_en, units_per_case, version, legal_class, rewards"
+_COLUMNS = "gtin, brand_id, name, name_en, units_per_case, version, legal_class, rewards, picture_hash"
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -43,6 +43,7 @@ class Product:
     version: int = 1
     legal_class: str = "none"
     rewards: str = "default"
+    picture_hash: str | None = None
 
 
 def _judge_names(name: str, name_en: str) -> None:
@@ -207,7 +208,10 @@ async def update_product(
     refuse(judge_product(name=name, name_en=name_en, units_per_case=units_per_case, **law))
     if before.version != version:
         raise EditedMeanwhile(f"product {gtin}", version=before.version)
-    after = Product(gtin, brand_id, name, name_en, units_per_case, before.version + 1, **law)
+    after = replace(
+        before, name=name, name_en=name_en, units_per_case=units_per_case, version=before.version + 1,
+        legal_class=law["legal_class"], rewards=law["rewards"],
+    )  # fmt: skip
     changed = [
         each for each in ("name", "name_en", "units_per_case", *law) if getattr(before, each) != getattr(after, each)
     ]
@@ -286,6 +290,7 @@ class Shown:
     product_en: str
     legal_class: str = "none"
     rewards: str = "default"
+    picture_hash: str | None = None
 
     @property
     def pays(self) -> bool:
@@ -302,7 +307,8 @@ async def shown(tx: Tx, gtins: list[str]) -> dict[str, Shown]:
     """Names of products and their brands, by GTIN, in one statement."""
     rows = await tx.execute(
         text("""
-            SELECT p.gtin, b.slug, b.name, b.name_en, p.name, p.name_en, p.legal_class, p.rewards
+            SELECT p.gtin, b.slug, b.name, b.name_en, p.name, p.name_en, p.legal_class, p.rewards,
+                p.picture_hash
             FROM product p JOIN brand b ON b.id = p.brand_id
             WHERE p.gtin = ANY(CAST(:gtins AS text[]))"""),
         {"gtins": gtins},

@@ -64,6 +64,7 @@ brand_setting = Table(
     Column("logo", LargeBinary),
     Column("logo_type", String(10)),
     Column("logo_hash", String(16)),
+    Column("header_hash", String(16)),
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("colour ~ '^(#[0-9a-f]{6})?$'", name="colour"),
     CheckConstraint("basemap IN ('bundled', 'custom', 'none')", name="basemap"),
@@ -82,6 +83,7 @@ product = Table(
     Column("version", Integer, nullable=False, server_default="1"),
     Column("legal_class", String(20), nullable=False, server_default="none"),
     Column("rewards", String(8), nullable=False, server_default="default"),
+    Column("picture_hash", String(16)),
     CheckConstraint("gtin ~ '^[0-9]{14}$'", name="gtin"),
     CheckConstraint("rewards IN ('default', 'on', 'off')", name="rewards"),
     Index("ix_product_brand_id", "brand_id"),
@@ -194,6 +196,17 @@ unit = Table(
     Column("last_fix_device", LargeBinary),
     Index("ix_unit_batch_id", "batch_id"),
     postgresql_with={"fillfactor": 80},
+)
+
+# pictures of pages, by their content
+picture = Table(
+    "picture",
+    metadata,
+    Column("brand_id", BigInteger, ForeignKey("brand.id"), primary_key=True, autoincrement=False),
+    Column("hash", String(16), primary_key=True),
+    Column("type", String(4), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
 host_health = Table(

@@ -33,6 +33,7 @@ class Livery:
         name: of the brand, in the page's language.
         sheet: address of the style sheet in its colour; empty for the house colour.
         logo: address of its logo; empty where there is none.
+        header: address of the picture above its pages; empty where there is none.
         welcome: a sentence on the page behind a code.
         thanks: a sentence on the page after a scan.
         operator: who operates the page.
@@ -47,6 +48,7 @@ class Livery:
     name: str
     sheet: str
     logo: str
+    header: str
     welcome: str
     thanks: str
     operator: str
@@ -76,6 +78,7 @@ def of(shown: Shown, language: Language, *, logo: str = "") -> Livery:
         name=shown.name if chinese else shown.name_en,
         sheet=f"/brand/{shown.slug}/{colours.sheet_name(kept.colour)}.css" if kept.colour else "",
         logo=logo or (f"/brand/{shown.slug}/{kept.logo_hash}.png" if kept.logo_hash else ""),
+        header=picture_address(shown.slug, kept.header_hash),
         welcome=kept.welcome_zh if chinese else kept.welcome_en,
         thanks=kept.thanks_zh if chinese else kept.thanks_en,
         operator=kept.operator,
@@ -85,6 +88,11 @@ def of(shown: Shown, language: Language, *, logo: str = "") -> Livery:
         service_url=kept.service_url,
         member_host=kept.member_host if kept.hands_over else "",
     )
+
+
+def picture_address(slug: str, content_hash: str) -> str:
+    """The address of a picture of a brand's pages; empty where there is none."""
+    return f"/brand/{slug}/{content_hash}.jpeg" if content_hash else ""
 
 
 def serve_sheet(name: str) -> Response[bytes] | None:

@@ -115,6 +115,7 @@ async def _landing_page(
         brand=look.brand_slug,
         look=look,
         tone=claims.TONES[look.kind],
+        picture=livery.picture_address(look.brand_slug, look.picture),
         offer=claims.offer(look, visit, standing, adult=adult),
         standing=standing,
         typed=typed[:TYPED_CHARS_MAX],
@@ -237,11 +238,14 @@ async def me(desk: GivenDesk, visit: GivenVisit) -> Response[bytes]:
 
 @get("/brand/{slug:str}/{name:str}")
 async def brand_file(desk: GivenDesk, slug: FromPath[str], name: FromPath[str]) -> Response[bytes]:
-    """A brand's style sheet or logo, under an address that names its content."""
+    """A brand's style sheet, logo or picture, under an address that names its content."""
     sheet = livery.serve_sheet(name)
     if sheet is not None:
         return sheet
-    found = await desk.ports.logo(slug, livery.logo_hash(name))
+    content_hash = livery.logo_hash(name)
+    found = await desk.ports.logo(slug, content_hash)
+    if found is None and content_hash:
+        found = await desk.ports.picture(slug, content_hash)
     if found is None:
         raise NotFoundException("There is no such file.")
     return livery.serve_logo(found)

@@ -149,6 +149,10 @@ class Ports(Protocol):
         """A brand's logo, if it still has this one."""
         ...
 
+    async def picture(self, slug: str, content_hash: str) -> Picture | None:
+        """A picture of a brand's pages, by its content."""
+        ...
+
     async def figures(self) -> Figures:
         """The installation's figures."""
         ...

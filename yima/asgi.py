@@ -44,6 +44,7 @@ from scanapi.sentences import Language
 from scanapi.service import ScanService
 from traceability import brands, catalogue, product_links, reports
 from traceability.brands import LiveSettings
+from traceability.gallery import Gallery
 from traceability.ip import IpLocator
 from traceability.pictures import Picture
 from traceability.product_links import Resolved
@@ -78,6 +79,7 @@ class Wiring:
     _deps: Deps | None = None
     _desk: Desk | None = None
     _brands: LiveSettings | None = None
+    _gallery: Gallery | None = None
 
     @property
     def deps(self) -> Deps:
@@ -98,6 +100,16 @@ class Wiring:
     @brands.setter
     def brands(self, made: LiveSettings) -> None:
         self._brands = made
+
+    @property
+    def gallery(self) -> Gallery:
+        """The pictures of the brands' pages."""
+        assert self._gallery is not None, "the application has not started"
+        return self._gallery
+
+    @gallery.setter
+    def gallery(self, made: Gallery) -> None:
+        self._gallery = made
 
     @property
     def desk(self) -> Desk:
@@ -306,6 +318,11 @@ class Pages:
         """A brand's logo."""
         return await self.wiring.brands.logo(slug, content_hash)
 
+    async def picture(self, slug: str, content_hash: str) -> Picture | None:
+        """A picture of a brand's pages."""
+        shown = self.wiring.brands.of(slug)
+        return None if shown is None else await self.wiring.gallery.of(shown.brand_id, content_hash)
+
     async def figures(self) -> figures.Figures:
         """The installation's figures."""
         async with self._deps.db.transaction() as tx:
@@ -444,6 +461,7 @@ def make_litestar(
                 opened.db, opened.vault, opened.index, tokens, scans, waker, door, settings.codes_per_brand_a_day_max
             )
             wiring.brands = LiveSettings(opened.db)
+            wiring.gallery = Gallery(opened.db)
             live = Live(url)
             # Connections of its own: whoever reads long in the console takes none from the scans.
             reads = Database(url, pool_size=CONSOLE_POOL_SIZE, application="yima console")

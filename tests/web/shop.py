@@ -74,7 +74,8 @@ class FakePorts:
     replies: dict[object, ScanReply] = field(default_factory=dict)
     brands: dict[str, Shown] = field(default_factory=dict)
     resolved: dict[str, Resolved] = field(default_factory=dict)
-    picture: Picture | None = None
+    picture_shown: Picture | None = None
+    picture_of: dict[tuple[str, str], Picture] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
     appeals: list[object] = field(default_factory=list)
@@ -246,7 +247,10 @@ class FakePorts:
 
     async def logo(self, slug: str, content_hash: str) -> Picture | None:
         shown = self.brands.get(slug)
-        return self.picture if shown is not None and shown.settings.logo_hash == content_hash != "" else None
+        return self.picture_shown if shown is not None and shown.settings.logo_hash == content_hash != "" else None
+
+    async def picture(self, slug: str, content_hash: str) -> Picture | None:
+        return self.picture_of.get((slug, content_hash))
 
     async def figures(self) -> Figures:
         self._fail()

@@ -16,7 +16,7 @@ from litestar.types import ControllerRouterHandler
 
 from kernel.errors import InvalidInput
 from staff.access import Permission
-from traceability import brands, catalogue, handover, pictures
+from traceability import brands, catalogue, gallery, handover, pictures
 from traceability.brands import Settings, Shown
 from traceability.changes import EditedMeanwhile, Problem, refuse
 from traceability.handover import Health
@@ -33,6 +33,7 @@ from web.texts import Language
 from web.visits import Visit as ConsumerVisit
 
 UPLOAD_BODY_BYTES_MAX: Final = pictures.UPLOAD_BYTES_MAX + 16_384
+LARGE_BODY_BYTES_MAX: Final = pictures.LARGE_BYTES_MAX + 16_384
 """The largest picture, and the parts of the form around it."""
 PREVIEWS: Final = ("landing", "result", "me")
 COLOUR_NOTE: Final = "Yima-Colour-Note"
@@ -66,16 +67,16 @@ async def save(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[by
     wanted = _read(form)
     try:
         async with desk.means.db.transaction() as tx:
-            await brands.update(tx, brand_id=seat.brand.id, wanted=wanted, version=_version(form), actor=seat.actor)
+            await brands.update(tx, brand_id=seat.brand.id, wanted=wanted, version=version_of(form), actor=seat.actor)
     except EditedMeanwhile:
         async with desk.means.db.transaction() as tx:
             kept = await brands.settings(tx, seat.brand.id)
-        wanted = replace(wanted, version=kept.version, logo_hash=kept.logo_hash)
+        wanted = replace(wanted, version=kept.version, logo_hash=kept.logo_hash, header_hash=kept.header_hash)
         return _page(desk, seat, wanted, status=409, differences=_differences(kept, wanted, seat.visit.language))
     except InvalidInput as error:
         async with desk.means.db.transaction() as tx:
             kept = await brands.settings(tx, seat.brand.id)
-        wanted = replace(wanted, version=_version(form), logo_hash=kept.logo_hash)
+        wanted = replace(wanted, version=version_of(form), logo_hash=kept.logo_hash, header_hash=kept.header_hash)
         return _page(desk, seat, wanted, status=400, errors=forms.refusals(error, seat.visit.language))
     return desk.redirect(seat.visit, seat.path("/brand"), flash="brand.saved")
 
@@ -88,7 +89,7 @@ async def save(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[by
 )
 async def upload_logo(desk: GivenDesk, seat: GivenSeat, request: Request[Any, Any, Any]) -> Response[bytes]:
     """Take a new logo, or take the logo away."""
-    parts = await _read_upload(request, desk, seat)
+    parts = await read_upload(request, desk, seat)
     try:
         picture = None
         if parts.get("remove") != "1":
@@ -98,7 +99,7 @@ async def upload_logo(desk: GivenDesk, seat: GivenSeat, request: Request[Any, An
                 refuse([Problem("logo", "picture_missing", "Choose a picture first.")])
             picture = await asyncio.to_thread(pictures.read, content, field="logo")
         async with desk.means.db.transaction() as tx:
-            version = _version(Form([("version", str(parts.get("version", "")))]))
+            version = version_of(Form([("version", str(parts.get("version", "")))]))
             await brands.set_logo(tx, brand_id=seat.brand.id, picture=picture, version=version, actor=seat.actor)
     except (EditedMeanwhile, InvalidInput) as error:
         errors = forms.refusals(error, seat.visit.language)
@@ -109,7 +110,7 @@ async def upload_logo(desk: GivenDesk, seat: GivenSeat, request: Request[Any, An
     return desk.redirect(seat.visit, seat.path("/brand"), flash="brand.logo.saved")
 
 
-async def _read_upload(request: Request[Any, Any, Any], desk: Desk, seat: Seat) -> FormMultiDict:
+async def read_upload(request: Request[Any, Any, Any], desk: Desk, seat: Seat) -> FormMultiDict:
     """The parts of an upload of ours."""
     if request.content_type[0] != "multipart/form-data":
         await judge_sender(request, desk, seat.visit, request.headers.get(CSRF_HEADER, ""))
@@ -117,6 +118,46 @@ async def _read_upload(request: Request[Any, Any, Any], desk: Desk, seat: Seat) 
     parts = await request.form()
     await judge_sender(request, desk, seat.visit, str(parts.get("csrf", "")))
     return parts
+
+
+@post(
+    "/console/b/{brand:str}/brand/header",
+    opt=needs(Permission.EDIT_BRAND),
+    status_code=200,
+    request_max_body_size=LARGE_BODY_BYTES_MAX,
+)
+async def upload_header(desk: GivenDesk, seat: GivenSeat, request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Take a new picture to stand above the pages, or take it away."""
+    parts = await read_upload(request, desk, seat)
+    try:
+        picture = await read_large(parts, desk, field="header")
+        async with desk.means.db.transaction() as tx:
+            version = version_of(Form([("version", str(parts.get("version", "")))]))
+            await gallery.set_header(tx, brand_id=seat.brand.id, picture=picture, version=version, actor=seat.actor)
+    except (EditedMeanwhile, InvalidInput) as error:
+        errors = forms.refusals(error, seat.visit.language)
+        async with desk.means.db.transaction() as tx:
+            kept = await brands.settings(tx, seat.brand.id)
+        sentence = errors.get("header") or next(iter(errors.values()))
+        return _page(desk, seat, kept, status=error.status, errors=forms.Refusals(header=sentence))
+    return desk.redirect(seat.visit, seat.path("/brand"), flash="brand.header.saved")
+
+
+async def read_large(parts: FormMultiDict, desk: Desk, *, field: str) -> pictures.Picture | None:
+    """The picture of an upload's field, painted anew; None where it asks to take the picture away.
+
+    Raises:
+        InvalidInput: there is none, or none that can be read; the detail `problems` says so.
+        Unavailable: others are at it already.
+    """
+    if parts.get("remove") == "1":
+        return None
+    upload = parts.get(field)
+    content = await upload.read() if isinstance(upload, UploadFile) else b""
+    if not content:
+        refuse([Problem(field, "picture_missing", "Choose a picture first.")])
+    async with desk.means.painting.turn():
+        return await asyncio.to_thread(pictures.read_large, content, field=field)
 
 
 @get("/console/b/{brand:str}/brand/preview", opt=needs(Permission.EDIT_BRAND))
@@ -138,8 +179,9 @@ async def preview(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response
     )  # fmt: skip
     kept = {name: value for name, value in asdict(wanted).items() if name not in wrong | {"lines"}}
     async with desk.means.db.transaction() as tx:
-        logo_hash = (await brands.settings(tx, seat.brand.id)).logo_hash
-    return await _preview(desk, seat, Settings(**kept | {"lines": lines, "logo_hash": logo_hash}), form.get("page"))
+        now = await brands.settings(tx, seat.brand.id)
+    shown = {"lines": lines, "logo_hash": now.logo_hash, "header_hash": now.header_hash}
+    return await _preview(desk, seat, Settings(**kept | shown), form.get("page"))
 
 
 async def _preview(desk: Desk, seat: Seat, wanted: Settings, page: str) -> Response[bytes]:
@@ -156,7 +198,8 @@ async def _preview(desk: Desk, seat: Seat, wanted: Settings, page: str) -> Respo
     if product is not None:
         name = product.name if language == "zh" else product.name_en
     gtin = product.gtin if product is not None else ""
-    html = _render(desk, worn, language, page, product=name, gtin=gtin)
+    picture = "" if product is None else livery.picture_address(worn.slug, product.picture_hash or "")
+    html = _render(desk, worn, language, page, product=name, gtin=gtin, picture=picture)
     # Links open nowhere: a new window is what the sandbox forbids. Scripts it would not run are left out.
     quiet = _SCRIPT.sub("", html.replace("<head>", '<head><base target="_blank">', 1), count=1)
     body = quiet.encode("utf-8", "replace")
@@ -164,7 +207,9 @@ async def _preview(desk: Desk, seat: Seat, wanted: Settings, page: str) -> Respo
     return desk.answer(seat.visit, body, media_type="text/html", headers=headers)
 
 
-def _render(desk: Desk, worn: livery.Livery, language: Language, page: str, *, product: str, gtin: str) -> str:
+def _render(
+    desk: Desk, worn: livery.Livery, language: Language, page: str, *, product: str, gtin: str, picture: str
+) -> str:
     visitor = ConsumerVisit(
         language=language, device="0" * 32, member=None, brand_slug=worn.slug, path=f"/Q/{_SAMPLE_CODE}", host="",
         address=None, gzip=False, cookies=(),
@@ -196,12 +241,13 @@ def _render(desk: Desk, worn: livery.Livery, language: Language, page: str, *, p
         return render(_consumer, "me.html", **common, me=None)
     look = Look("first", message, _SAMPLE_CODE, worn.slug, worn.name, product, gtin)
     return render(
-        _consumer, "landing.html", **common, look=look, tone=claims.TONES[look.kind],
+        _consumer, "landing.html", **common, look=look, tone=claims.TONES[look.kind], picture=picture,
         offer=claims.offer(look, visitor), typed="", error="",
     )  # fmt: skip
 
 
-def _version(form: Form) -> int:
+def version_of(form: Form) -> int:
+    """The version that whoever sent a form had seen."""
     return form.number("version", low=0, high=forms.VERSION_MAX)
 
 
@@ -256,6 +302,8 @@ def _page(
         colour_note=_colour_note(shown.colour, seat.visit.language),
         printed_host=urlsplit(desk.means.public_url).netloc.lower(),
         logo=livery.of(_as_shown(seat, shown), seat.visit.language).logo,
+        header=livery.of(_as_shown(seat, shown), seat.visit.language).header,
+        large_kb=pictures.LARGE_BYTES_MAX // 1024,
         picture_kb=pictures.UPLOAD_BYTES_MAX // 1024,
         previews=PREVIEWS,
         host=host,
@@ -304,4 +352,4 @@ def _differences(kept: Settings, wanted: Settings, language: Language) -> list[f
     )
 
 
-ROUTES: list[ControllerRouterHandler] = [show, save, upload_logo, preview_saved, preview]
+ROUTES: list[ControllerRouterHandler] = [show, save, upload_logo, upload_header, preview_saved, preview]

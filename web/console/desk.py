@@ -86,6 +86,7 @@ class Means:
         decide_claim: decides a held claim in the caller's transaction; pays it where `post`, else voids it.
         decide_appeal: answers an appeal in the caller's transaction; pays where `grant`, else tells `said`.
         reading: the turns in which uploaded photos are read.
+        painting: the turns in which pictures are painted anew.
         uploading: the turns in which files to be imported are taken in; each fills the disk while it comes.
     """
 
@@ -104,6 +105,7 @@ class Means:
     decide_claim: DecideClaim
     decide_appeal: DecideAppeal
     reading: Turns = field(default_factory=lambda: Turns(at_once=1, waiting_max=4))
+    painting: Turns = field(default_factory=lambda: Turns(at_once=1, waiting_max=4))
     uploading: Turns = field(default_factory=lambda: Turns(at_once=UPLOADS_AT_ONCE_MAX, waiting_max=0))
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from codegen import batches
 from kernel.errors import Conflict, InvalidInput, YimaError
 from staff.access import Permission
-from traceability import catalogue
+from traceability import catalogue, gallery, pictures
 from traceability.catalogue import Product
 from traceability.changes import EditedMeanwhile
 from traceability.legal_classes import CLASSES, REWARDS
-from web.console import counts, forms
+from web import livery
+from web.console import brand, counts, forms
 from web.console.desk import Desk
 from web.console.guard import Form, GivenDesk, GivenForm, GivenSeat, needs
 from web.console.query import Query
@@ -122,6 +123,34 @@ async def save(desk: GivenDesk, seat: GivenSeat, form: GivenForm, gtin: FromPath
     return desk.redirect(seat.visit, seat.path("/products"), flash="products.saved", gtin=gtin)
 
 
+@post(
+    "/console/b/{brand:str}/products/{gtin:str}/picture",
+    opt=needs(Permission.EDIT_CATALOGUE),
+    status_code=200,
+    request_max_body_size=brand.LARGE_BODY_BYTES_MAX,
+)
+async def upload_picture(
+    desk: GivenDesk, seat: GivenSeat, request: Request[Any, Any, Any], gtin: FromPath[str]
+) -> Response[bytes]:
+    """Take a new picture of a product, or take it away."""
+    parts = await brand.read_upload(request, desk, seat)
+    try:
+        picture = await brand.read_large(parts, desk, field="picture")
+        async with desk.means.db.transaction() as tx:
+            version = brand.version_of(Form([("version", str(parts.get("version", "")))]))
+            await gallery.set_product(
+                tx, brand_id=seat.brand.id, gtin=gtin, picture=picture, version=version, actor=seat.actor
+            )
+    except (EditedMeanwhile, InvalidInput) as error:
+        errors = forms.refusals(error, seat.visit.language)
+        async with desk.means.db.transaction() as tx:
+            found = await catalogue.product(tx, gtin, brand_id=seat.brand.id)
+        sentence = errors.get("picture") or next(iter(errors.values()))
+        shown = forms.Refusals(picture=sentence)
+        return _page(desk, seat, _draft(found), product=found, status=error.status, errors=shown)
+    return desk.redirect(seat.visit, seat.path(f"/products/{gtin}"), flash="products.picture.saved")
+
+
 def _read(form: Form) -> Draft:
     given = form.get("version")
     return Draft(
@@ -200,8 +229,10 @@ def _page(
         units_max=catalogue.UNITS_PER_CASE_MAX,
         classes=list(CLASSES),
         rewards=REWARDS,
+        picture="" if product is None else livery.picture_address(seat.brand.slug, product.picture_hash or ""),
+        large_kb=pictures.LARGE_BYTES_MAX // 1024,
         may_edit=Permission.EDIT_CATALOGUE in seat.may,
     )
 
 
-ROUTES: list[ControllerRouterHandler] = [show_all, start, create, show, save]
+ROUTES: list[ControllerRouterHandler] = [show_all, start, create, show, save, upload_picture]

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.async_api import Browser, expect
@@ -17,6 +18,7 @@ from scanapi import settle
 from staff.access import Role
 from tests.web.console.conftest import Console
 from tests.web.console.phone import Wire, path_of, phone, place, session_of
+from tests.world import GTIN
 from web import visits
 from yima import switching
 
@@ -216,3 +218,53 @@ async def test_recalled_unit_says_what_the_brand_says_in_the_language_of_the_pho
         await expect(page.get_by_text("Bring it <b>back</b>.")).to_be_visible()
         await page.goto(path_of(lines[0]) + "?lang=zh")
         await expect(page.get_by_text("请到门店退换。")).to_be_visible()
+
+
+async def test_pictures_of_brand_and_product_are_painted_anew_and_kept_for_good(console: Console, chromium: Browser):
+    exif = Image.Exif()
+    exif[0x010F] = "A camera in a studio"
+    wide, tall = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (3_000, 1_000), "seagreen").save(wide, "JPEG", exif=exif)
+    Image.new("RGBA", (900, 1_800), (200, 40, 40, 128)).save(tall, "PNG")
+    staff = await console.client(Role.MARKETER)
+    brand_page, product_page = console.path("/brand"), console.path(f"/products/{GTIN}")
+
+    async def send(page: str, path: str, name: str, content: bytes, **more: str) -> httpx.Response:
+        form = page.partition(f'action="{path}"')[2]
+        version = re.findall(r'name="version" value="(\d+)"', form)[0]
+        fields = {"csrf": staff.csrf, "version": version, **more}
+        return await staff.http.post(path, data=fields, files={name: ("x", content)})
+
+    shown = (await staff.get(brand_page)).text
+    none = await send(shown, f"{brand_page}/header", "header", b"")
+    assert (none.status_code, "Choose a picture first." in none.text) == (400, True)
+    wrong = await send(shown, f"{brand_page}/header", "header", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    assert (wrong.status_code, "no PNG, JPEG or WebP" in wrong.text) == (400, True)
+    assert (await send(shown, f"{brand_page}/header", "header", wide.getvalue())).status_code == 303
+    assert (await send(shown, f"{brand_page}/header", "header", wide.getvalue())).status_code == 409
+    shown = (await staff.get(product_page)).text
+    assert (await send(shown, f"{product_page}/picture", "picture", tall.getvalue())).status_code == 303
+    await asyncio.sleep(1.2)
+    async with phone(console, chromium) as page:
+        await page.goto(path_of(console.world.lines[40]))
+        for image, size in ((page.locator("img.banner"), [1_080, 360]), (page.locator("img.product"), [540, 1_080])):
+            await image.scroll_into_view_if_needed()
+            await expect(image).to_have_js_property("complete", value=True)
+            assert await image.evaluate("image => [image.naturalWidth, image.naturalHeight]") == size
+            address = await image.get_attribute("src")
+            answer = await staff.http.get(address or "")
+            assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+            with Image.open(io.BytesIO(answer.content)) as made:
+                assert (made.format, dict(made.getexif())) == ("JPEG", {})
+        assert await page.locator("img.product").get_attribute("alt") == "Tea"
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+        other = (address or "").replace("/tea/", "/wine/")
+        assert (await staff.http.get(other)).status_code == 404
+    assert 'class="product"' in (await staff.get(console.path("/brand/preview"))).text
+    shown = (await staff.get(product_page)).text
+    assert (await send(shown, f"{product_page}/picture", "picture", b"", remove="1")).status_code == 303
+    assert "None yet." in (await staff.get(product_page)).text
+    analyst = await console.client(Role.ANALYST)
+    sent = {"data": {"csrf": analyst.csrf}, "files": {"header": ("x", b"x")}}
+    refused = await analyst.http.post(f"{brand_page}/header", **sent)
+    assert refused.status_code == 403

@@ -123,7 +123,7 @@ async def test_two_people_changing_one_product_see_both_versions(console: Consol
     assert 'value="Second wrote"' in answer.text
     async with console.opened.db.transaction() as tx:
         assert (await catalogue.product(tx, given["gtin"], brand_id=console.world.brand.id)).name_en == "First wrote"
-    [version] = re.findall(r'name="version" value="(\d+)"', answer.text)
+    version = re.findall(r'name="version" value="(\d+)"', answer.text)[0]
     assert (await second.post(path, {**common, "version": version, "name_en": "Second wrote"})).status_code == 303
 
 

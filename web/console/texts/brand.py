@@ -23,6 +23,15 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "上传标志会重新打开此页：请先保存其他修改。",
         "Uploading opens this page anew: save other changes first.",
     ),
+    "brand.header": ("页头图片", "Picture above the pages"),
+    "brand.header.none": ("还没有页头图片。", "None yet."),
+    "brand.header.hint": (
+        "PNG、JPEG 或 WebP，最大 {kb} kB；按 3:1 显示，会缩到 1080 像素以内，并去掉照片里的其他信息。",
+        "PNG, JPEG or WebP, at most {kb} kB; shown 3 to 1, made at most 1,080 px large, other data in it dropped.",
+    ),
+    "brand.header.save": ("上传图片", "Upload picture"),
+    "brand.header.remove": ("移除图片", "Remove picture"),
+    "brand.header.saved": ("页头图片已更新。", "The picture is updated."),
     "brand.colour": ("品牌色", "Brand colour"),
     "brand.own_colour": ("使用自己的品牌色", "Use a colour of our own"),
     "brand.colour.house": (

@@ -43,6 +43,14 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "problem.gtin_taken": ("已有 GTIN 为 {gtin} 的商品。", "There is a product with GTIN {gtin} already."),
     "problem.case": ("每箱数量是 1 到 {most} 的整数。", "A carton holds a whole number of units, 1 to {most}."),
+    "products.picture": ("商品图片", "Picture"),
+    "products.picture.none": ("还没有图片。", "None yet."),
+    "products.picture.hint": (
+        "PNG、JPEG 或 WebP，最大 {kb} kB；显示在扫码页上，会缩到 1080 像素以内，并去掉照片里的其他信息。",
+        "PNG, JPEG or WebP, at most {kb} kB; on the page behind a code, at most 1,080 px, other data in it dropped.",
+    ),
+    "products.picture.save": ("上传图片", "Upload picture"),
+    "products.picture.saved": ("商品图片已更新。", "The picture is updated."),
     "products.legal_class": ("法律类别", "Class by law"),
     "products.legal_class.hint": (
         "决定能否发放奖励、是否先确认年龄。这是按中国法律的默认做法，请由贵方律师确认；设置后两秒内生效。",
