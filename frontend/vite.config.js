@@ -13,7 +13,7 @@ export default defineConfig({
     modulePreload: false,
     // The content security policy allows no data: addresses.
     assetsInlineLimit: 0,
-    rolldownOptions: { input: ["src/main.ts", "src/console/main.ts"] },
+    rolldownOptions: { input: ["src/main.ts", "src/solver.ts", "src/console/main.ts"] },
     chunkSizeWarningLimit: 1500,
   },
 });

@@ -73,6 +73,10 @@ class Table:
         """Seconds until this key may have one more; 0 where it may now."""
         return wait_s(self._due.get(key), now, self.rate)
 
+    def taken(self, key: bytes, now: float) -> float:
+        """How many of its burst a key has used up."""
+        return max(self._due.get(key, now) - now, 0.0) / self.rate.every_s
+
     def take(self, key: bytes, now: float) -> None:
         """Note that one has happened, whether or not it was due."""
         due, ceiling = advance(self._due.get(key), now, self.rate), now + self.rate.ceiling_s

@@ -68,7 +68,7 @@ async def submit(
     Raises:
         YimaError: the request is wrong, the bearer is nobody, the scan id was used otherwise, or we are busy.
     """
-    authorization = language = page_token = None
+    authorization = language = page_token = proof = None
     for name, value in headers:
         if name == b"authorization":
             authorization = value
@@ -76,6 +76,8 @@ async def submit(
             language = value
         elif name == b"yima-page-token":
             page_token = value
+        elif name == b"yima-proof":
+            proof = value
     bearer = None if authorization is None else bearer_of(authorization.decode("latin-1"), tokens)
     return await scans.submit(
         ScanRequest(
@@ -88,6 +90,7 @@ async def submit(
             "zh" if language is None else language_in(language.decode("latin-1")),
             None if page_token is None else page_token.decode("latin-1"),
             bearer is not None,
+            None if proof is None else proof.decode("latin-1"),
         )
     )
 

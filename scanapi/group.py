@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from antifraud.blocklist import Entry
 from antifraud.rules import Verdict
 from campaigns.awards import Award, Desk
 from campaigns.claims import Claim
@@ -46,6 +48,9 @@ class Scan(msgspec.Struct, frozen=True):
         data_versions: versions of the data that told the place.
         page: how the page token was (see `antifraud.rules.Facts`).
         listed: what may be a code that others made; `code` then stands for it until the group has found it.
+        haste: whose rate of scans is spent (see `antifraud.rules.Facts`).
+        unproved: whether work was asked for and none was done.
+        blocked: what of a brand's block list is met, by brand id, unit id and batch id; None where nothing is blocked.
     """
 
     scan_id: UUID
@@ -63,6 +68,9 @@ class Scan(msgspec.Struct, frozen=True):
     data_versions: str | None
     page: Literal["app", "good", "missing", "wrong", "reused"]
     listed: Listed | None = None
+    haste: str | None = None
+    unproved: bool = False
+    blocked: Callable[[int, int, int | None], Entry | None] | None = None
 
     @property
     def province(self) -> int | None:

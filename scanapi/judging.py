@@ -7,10 +7,11 @@ from typing import Final
 import h3.api.basic_int as h3
 
 from antifraud import rules as antifraud
-from antifraud.rules import Decision, Facts, Fix
+from antifraud.rules import Decision, Facts, Fix, Verdict
 from campaigns.claims import Claim
 from codegen.issued import Issued
 from scanapi.group import Home, Known, Result, Scan
+from scanapi.sentences import SENTENCES
 from traceability.coordinates import distance_m
 from traceability.scans import Outcome
 from traceability.territory import Relation, Standing
@@ -74,6 +75,9 @@ def _facts(each: Scan, issued: Issued, unit: UnitState, known: Known, *, leaked:
         territory_km=_outside_km(relation),
         page=each.page,
         leaked=leaked,
+        blocked=None if each.blocked is None else each.blocked(issued.brand_id, unit.id, issued.batch_id),
+        haste=each.haste,
+        unproved=each.unproved,
     )
 
 
@@ -164,13 +168,20 @@ def _judge_unclaimed(each: Scan, home: Home, known: Known, result: Result) -> No
     elif not _pays(home):
         result.sentence = "authentic.outer"
     elif verdict.decision is Decision.REFUSE:
-        result.outcome, result.reason, result.sentence = Outcome.REFUSED, verdict.reason, "refused"
+        result.outcome, result.reason, result.sentence = Outcome.REFUSED, verdict.reason, _said("refused", verdict)
     elif verdict.decision is Decision.HOLD:
-        result.outcome, result.reason, result.sentence = Outcome.HELD, verdict.reason, "held"
+        result.outcome, result.reason, result.sentence = Outcome.HELD, verdict.reason, _said("held", verdict)
         result.claim = _new_claim(each, home, known, state="pending", reason=verdict.reason)
         known.claims[home.unit_id] = result.claim
     else:
         _award(each, home, known, result)
+
+
+def _said(outcome: str, verdict: Verdict) -> str:
+    """The sentence for a claim that a rule held or refused: the class of its reason where that may be told."""
+    why = next((f.details.get("why") for f in verdict.findings if f.rule == verdict.reason), None)
+    keys = (f"{outcome}.{why or verdict.reason}", f"{outcome}.{verdict.reason}")
+    return next((key for key in keys if key in SENTENCES), outcome)
 
 
 def _award(each: Scan, home: Home, known: Known, result: Result) -> None:

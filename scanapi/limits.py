@@ -49,11 +49,12 @@ RATES: Final[dict[tuple[Kind, Scope], Rate]] = {
     # with more than one a minute is a trade that opens packs, or a program. No network: a town shares an address.
     ("scan", "device"): Rate(60, 60.0),
     ("scan", "member"): Rate(60, 60.0),
-    # What makes doubtful: wrong codes, scans without a good page token, haste. Above what an evening's bad luck gives.
-    ("doubt", "device"): Rate(6, 120.0),
-    ("doubt", "member"): Rate(6, 120.0),
-    ("doubt", "address"): Rate(40, 15.0),
-    ("doubt", "network"): Rate(120, 5.0),
+    # What makes doubtful, besides wrong codes: scans without a good page token, and haste. Pages are left open and
+    # cookies lost, so that an evening's bad luck stays below.
+    ("doubt", "device"): Rate(20, 60.0),
+    ("doubt", "member"): Rate(20, 60.0),
+    ("doubt", "address"): Rate(200, 6.0),
+    ("doubt", "network"): Rate(600, 2.0),
     # One-time codes asked for: each costs the brand a text message. A town behind one proxy signs in 240 an hour.
     ("message", "address"): Rate(120, 15.0),
     ("message", "network"): Rate(240, 7.5),
@@ -178,20 +179,21 @@ class Limits:
         for _, table, key in self._entries(kind, address, device, member):
             table.give_back(key)
 
-    def over(
-        self, kind: Kind, address: str | None, device: bytes | None, member: int | None = None
-    ) -> tuple[Scope, ...]:
-        """By whom a rate is spent, without counting anything."""
-        now = self._clock()
-        return tuple(
-            scope for scope, table, key in self._entries(kind, address, device, member) if table.wait_s(key, now) > 0
-        )
-
     def scanned(self, address: str | None, device: bytes | None, member: int | None) -> Scope | None:
         """Count a scan of a code that verifies; whose rate was spent before it, `member` first, or None."""
-        over = self.over("scan", address, device, member)
-        self.note("scan", address, device, member)
-        return "member" if "member" in over else next(iter(over), None)
+        if self._places(address) is None:
+            return None
+        now, found = self._clock(), None
+        keys: tuple[tuple[Scope, bytes | None], ...] = (
+            ("device", device), ("member", None if member is None else member.to_bytes(8)),
+        )  # fmt: skip
+        for scope, key in keys:
+            if key is not None:
+                table = self._tables["scan", scope]
+                if table.wait_s(key, now) > 0:
+                    found = scope
+                table.take(key, now)
+        return found
 
     def network(self, address: str | None) -> str | None:
         """The network of an address as an alarm names it (/24, /64); None where it is exempt or no address."""
@@ -200,12 +202,40 @@ class Limits:
             None,
         )
 
+    def is_doubtful(self, address: str | None, device: bytes | None, member: int | None, *, trusted: bool) -> bool:
+        """Whether a sender is asked for work before a scan: their doubt is spent, or half of their wrong codes.
+
+        Args:
+            address: where from.
+            device: by which device.
+            member: by whom.
+            trusted: an app, or a page of ours was opened for this scan. What others did from the same network is then
+                not held against them: an honest first scan is never asked.
+        """
+        places = self._places(address)
+        if places is None:
+            return False
+        now = self._clock()
+        if device is not None and self._is_spent("device", device, now):
+            return True
+        if member is not None and self._is_spent("member", member.to_bytes(8), now):
+            return True
+        return not trusted and any(self._is_spent(scope, key, now) for scope, key in places)
+
+    def _is_spent(self, scope: Scope, key: bytes, now: float) -> bool:
+        doubt, wrong = self._tables.get(("doubt", scope)), self._tables["wrong", scope]
+        if doubt is not None and doubt.wait_s(key, now) > 0:
+            return True
+        return 2 * wrong.taken(key, now) >= wrong.rate.burst
+
     def _entries(
         self, kind: Kind, address: str | None, device: bytes | None, member: int | None
     ) -> list[tuple[Scope, Table, bytes]]:
         places = self._places(address)
         if places is None:
             return []
+        if member is not None and kind in ("wrong", "unsigned"):
+            places = ()  # a member's own limits hold wherever they are: whoever shares an address locks no member out
         found: list[tuple[Scope, Table, bytes]] = []
         if device is not None:
             found.append(("device", self._tables[kind, "device"], device))

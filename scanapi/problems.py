@@ -59,7 +59,7 @@ def of(status: int, code: str, detail: str, **more: object) -> Problem:
 
 def of_error(error: YimaError) -> Problem:
     """An error that a user caused."""
-    more = {key: value for key, value in error.details.items() if isinstance(value, (str, int))}
+    more = {key: value for key, value in error.details.items() if isinstance(value, (str, int, dict))}
     return of(error.status, error.code, error.message, **more)
 
 

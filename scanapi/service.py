@@ -17,14 +17,17 @@ import msgspec
 import structlog
 from sqlalchemy import text
 
+from antifraud.blocklist import Entry, Sender
 from codegen import foreign, scheme
 from codegen.foreign import Listed
 from codegen.issued import Issued, look_up
 from codegen.scheme import MalformedCode, ParsedCode, VerifiedCode
+from kernel.clock import now
 from kernel.crypto import BlindIndex, Vault
 from kernel.db import Database, Tx
 from kernel.errors import InvalidInput, YimaError
 from scanapi import flow, sentences
+from scanapi.blocked import LiveBlocks
 from scanapi.counters import Counters, mask
 from scanapi.gate import Gate
 from scanapi.group import Answer, Scan
@@ -34,6 +37,7 @@ from scanapi.live_keys import LiveRing
 from scanapi.page_tokens import PageState, PageTokens
 from scanapi.sentences import Language
 from scanapi.shelf import Shelf
+from scanapi.work import ProofWanted, Purpose, Work
 from traceability import catalogue, notices, units
 from traceability.coordinates import Location, NoLocation, parse_location
 from traceability.ip import IpLocator
@@ -64,9 +68,11 @@ class ScanService:
         self._addresses = addresses
         self._index = index
         self._pages = PageTokens(vault)
+        self._work = Work(vault)
+        self.blocks = LiveBlocks()
         self.limits = limits or Limits()
         self.register = Register(vault)
-        self.keys = LiveRing(db, vault, besides=(self.register.refresh,))
+        self.keys = LiveRing(db, vault, besides=(self.register.refresh, self.blocks.refresh))
         self.counters = Counters(db)
         self._shelf = Shelf()
         self.gate = Gate(self._commit)
@@ -101,6 +107,8 @@ class ScanService:
             if listed is None:
                 return self._turn_away(request, parsed, device)
             code = listed.unfound
+        page = self._page(request, code.symbols)
+        unproved, haste = self._weigh(request, device, page)
         host = parsed.host if parsed is not None else None
         region = None if location is None else self._regions.locate(location.lat, location.lng)
         address = self._addresses.locate(request.address or "")
@@ -120,8 +128,11 @@ class ScanService:
             region=region,
             ip_province=address.province,
             data_versions=_versions(self._regions.version, address.source_version),
-            page=self._page(request, code.symbols),
+            page=page,
             listed=listed,
+            haste=haste,
+            unproved=unproved,
+            blocked=self._blocked(request, device),
         )
         if listed is None:
             answer, outcome = self._told(await self.gate.submit(scan))
@@ -149,6 +160,37 @@ class ScanService:
         outcome = outcome_of(answer)
         self.outcomes[outcome] += 1
         return answer, outcome
+
+    def _weigh(self, request: ScanRequest, device: bytes | None, page: PageState) -> tuple[bool, str | None]:
+        """Whether work was asked for and not done, and whose rate of scans is spent.
+
+        Raises:
+            ProofWanted: the sender is in doubt and has done no work yet.
+        """
+        member, unproved, trusted = _member(request), False, page in ("app", "good")
+        if self.limits.is_doubtful(request.address, device, member, trusted=trusted):
+            purpose = Purpose(request.scan_id, request.code, request.device_id or "")
+            if not self._work.is_done(request.proof, purpose):
+                if not request.without_proof:
+                    self.outcomes[ProofWanted.code] += 1
+                    raise ProofWanted(self._work.challenge(purpose))
+                unproved = True
+        haste = self.limits.scanned(request.address, device, member)
+        if haste is not None or not trusted:
+            self.limits.note("doubt", request.address, device, member)
+        return unproved, haste
+
+    def _blocked(
+        self, request: ScanRequest, device: bytes | None
+    ) -> Callable[[int, int, int | None], Entry | None] | None:
+        """Asks the block lists about this sender; None where nothing is blocked at all."""
+        blocks = self.blocks.list
+        if not len(blocks):
+            return None
+        sender = Sender(_member(request), device, request.address)
+        return lambda brand_id, unit_id, batch_id: blocks.find(
+            brand_id, unit_id=unit_id, batch_id=batch_id, sender=sender, at=now()
+        )
 
     def _recognise(self, text_: str) -> tuple[ParsedCode | None, VerifiedCode | None, Listed | None]:
         """A text's form as a code of ours, the code if one of our keys made it, else what others may have made."""
@@ -253,7 +295,9 @@ class ScanService:
             return "app"
         return self._pages.judge(request.page_token, symbols, request.device_id or "", request.scan_id)
 
-    async def look(self, code: str, *, device_id: str, language: Language, address: str | None = None) -> Look:
+    async def look(
+        self, code: str, *, device_id: str, language: Language, address: str | None = None, member: int | None = None
+    ) -> Look:
         """What the landing page may tell of a code: reads only, awards nothing; the view is counted.
 
         Raises:
@@ -266,9 +310,9 @@ class ScanService:
         forged = Look("forged", sentences.tell("forged", language), code="" if parsed is None else parsed.symbols)
         if listed is None and verified is None:
             self._note(code, None if parsed is None else parsed.key_id, device, address)
-            self.limits.charge("wrong", address, device)
+            self.limits.charge("wrong", address, device, member)
             return forged
-        async with self._lookup(listed, address, device) as found, self._db.transaction() as tx:
+        async with self._lookup(listed, address, device, member) as found, self._db.transaction() as tx:
             if verified is None:
                 verified = None if listed is None else listed.found(await foreign.look_up(tx, listed.hashes))
             if verified is None:

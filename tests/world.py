@@ -17,6 +17,7 @@ from campaigns.rules import DrawRules, PrizeRule
 from codegen import keys, releases
 from kernel.clock import now
 from members import ledger, people
+from scanapi.limits import Limits
 from scanapi.service import ScanService
 from traceability import catalogue
 from traceability.ip import IpLocator
@@ -69,7 +70,12 @@ class World:
                 phones=[f"+86138000000{n:02d}" for n in range(20)],
             )  # fmt: skip
         service = ScanService(
-            opened.db, opened.vault, regions=regions(), addresses=IpLocator(None, regions()), index=opened.index
+            opened.db,
+            opened.vault,
+            regions=regions(),
+            addresses=IpLocator(None, regions()),
+            index=opened.index,
+            limits=Limits(opened.settings.limit_exempt),
         )
         world = cls(opened, folder, brand, "", [], member_ids, service)
         await world.release_key()

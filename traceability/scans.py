@@ -39,6 +39,8 @@ class ScanRequest(msgspec.Struct, frozen=True):
         language: `zh` or `en`, for the sentence.
         page_token: proof that the landing page was loaded for this code, or None.
         bearer: whether the credential came as a bearer token (an app, which needs no page token).
+        proof: of work that was asked for before, or None.
+        without_proof: go on without work, and have a person look at the claim (a browser without scripts).
     """
 
     scan_id: UUID
@@ -50,6 +52,8 @@ class ScanRequest(msgspec.Struct, frozen=True):
     language: str
     page_token: str | None = None
     bearer: bool = False
+    proof: str | None = None
+    without_proof: bool = False
 
 
 class UnitShown(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ DIST: Final = Path(__file__).parent / "static" / "dist"
 ENTRY: Final = "src/main.ts"
 CONSOLE_ENTRY: Final = "src/console/main.ts"
 ICON: Final = "src/icon.svg"
+SOLVER: Final = "src/solver.ts"
 URL: Final = "/static/"
 
 _MEDIA_TYPES: Final = {
@@ -67,6 +68,7 @@ class Assets:
         page: what a consumer's page loads.
         console: what a page of the console loads; it fetches charts and map when it needs them.
         icon: address of the icon.
+        solver: address of the worker that does work for whoever is asked for it.
         basemap: which of the files the bundled basemap is.
     """
 
@@ -74,6 +76,7 @@ class Assets:
     page: Entry
     console: Entry
     icon: str
+    solver: str
     basemap: Basemap
 
 
@@ -86,7 +89,7 @@ def load(dist: Path = DIST) -> Assets:
     try:
         manifest = json.loads((dist / "manifest.json").read_bytes())
         page, console = (_entry(manifest[name]) for name in (ENTRY, CONSOLE_ENTRY))
-        icon = manifest[ICON]["file"]
+        icon, solver = manifest[ICON]["file"], manifest[SOLVER]["file"]
         names = {
             name for each in manifest.values() for name in (each["file"], *each.get("css", ()), *each.get("assets", ()))
         }
@@ -101,7 +104,7 @@ def load(dist: Path = DIST) -> Assets:
         ) from error
     ground = basemap.load()
     files |= {basemap.PREFIX + name: _read(basemap.FOLDER, name) for name in ground.names}
-    return Assets(files, page, console, URL + icon, ground)
+    return Assets(files, page, console, URL + icon, URL + solver, ground)
 
 
 def _entry(found: dict[str, Any]) -> Entry:

@@ -50,10 +50,13 @@ _CLAIMED: Final = frozenset({"kept", "held", "paid"})
 _REWARDED: Final = frozenset({"first", "seen", "inactive", "leaked"})
 _CLASSES: Final = {
     "impossible_travel": "place", "leaked_key": "key", "blocked_member": "account", "page_token": "page",
-    "velocity": "pace", "blocked_unit": "list", "blocked_batch": "list", "blocked_device": "list",
-    "blocked_address": "list",
+    "velocity": "pace", "proof_of_work": "pace", "block_list": "list",
 }  # fmt: skip
 """What kind of reason a rule is: enough to know what to answer, and too little to learn the rule by."""
+SENT: Final = (
+    "scan_id", "code", "page_token", "brand", "later", "adult", "lat", "lng", "accuracy_m", "source",
+)  # fmt: skip
+"""What a scan's form sends, to be sent again with work that is asked for."""
 _SOURCES: Final = frozenset({"gps", "wechat"})
 
 
@@ -116,6 +119,8 @@ def scan_request(form: Form, visit: Visit) -> ScanRequest:
         language=visit.language,
         page_token=form.get("page_token") or None,
         bearer=False,
+        proof=form.get("proof") or None,
+        without_proof=form.get("without_proof") == "1",
     )
 
 

@@ -71,7 +71,9 @@ async def find(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
 @route(["/Q/{code:str}", "/q/{code:str}"], http_method=READ)
 async def landing(desk: GivenDesk, visit: GivenVisit, code: FromPath[str]) -> Response[bytes]:
     """The page behind a printed code, short form."""
-    look = await desk.ports.look(code, device=visit.device, language=visit.language, address=visit.address)
+    look = await desk.ports.look(
+        code, device=visit.device, language=visit.language, address=visit.address, member=visit.member
+    )
     return await _landing_page(desk, visit, look, code)
 
 
@@ -81,7 +83,9 @@ async def older_address(desk: GivenDesk, visit: GivenVisit, packed: FromPath[str
     text = older.unpack(packed)
     if text is None:
         raise NotFoundException("There is no such page.")
-    look = await desk.ports.look(text, device=visit.device, language=visit.language, address=visit.address)
+    look = await desk.ports.look(
+        text, device=visit.device, language=visit.language, address=visit.address, member=visit.member
+    )
     return await _landing_page(desk, visit, look, text)
 
 
@@ -92,12 +96,22 @@ async def digital_link(desk: Desk, visit: Visit, path: str, headers: dict[str, s
     resolver's rules an error is never a 200.
     """
     look = await desk.ports.look(
-        f"https://{visit.host}{path}", device=visit.device, language=visit.language, address=visit.address
+        f"https://{visit.host}{path}",
+        device=visit.device,
+        language=visit.language,
+        address=visit.address,
+        member=visit.member,
     )
     if look.kind == "malformed":
         return None
     status = 404 if look.kind == "forged" else 200
     return await _landing_page(desk, visit, look, path.rpartition("/")[2], status=status, headers=headers)
+
+
+async def _look(desk: Desk, visit: Visit, text: str) -> Look:
+    return await desk.ports.look(
+        text, device=visit.device, language=visit.language, address=visit.address, member=visit.member
+    )
 
 
 async def _landing_page(
@@ -143,7 +157,12 @@ async def scan(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
     request = claims.scan_request(form, visit)
     if visit.member is not None and form.get("adult") == "1":
         await desk.ports.confirm_adult(visit.member)
-    reply = await desk.ports.scan(request)
+    try:
+        reply = await desk.ports.scan(request)
+    except YimaError as error:
+        if error.code != "proof_of_work":
+            raise
+        return await _work_page(desk, visit, form, error)
     back = older.path_of(request.code)
     remembered = visit.member is None and bool(form.get("later")) and reply.outcome in claims.CLAIMABLE
     if remembered:
@@ -166,6 +185,22 @@ async def scan(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Response[
         back=back,
         code=request.code,
         brand_slug=form.get("brand", ""),
+    )
+
+
+async def _work_page(desk: Desk, visit: Visit, form: Form, error: YimaError) -> Response[bytes]:
+    """The page that says what the code is, and has the browser work before its scan is taken."""
+    look = await _look(desk, visit, form["code"])
+    return desk.page(
+        visit,
+        "work.html",
+        status=error.status,
+        brand=look.brand_slug,
+        switch=older.path_of(form["code"]),
+        look=look,
+        tone=claims.TONES[look.kind],
+        challenge=json.dumps(error.details["challenge"]),
+        fields=[(name, form[name]) for name in claims.SENT if form.get(name)],
     )
 
 

@@ -64,8 +64,16 @@ class DrawShown:
 class Ports(Protocol):
     """The use cases behind the pages. Errors are `kernel.errors.YimaError`s with a sentence to show."""
 
-    async def look(self, text: str, *, device: str, language: str, address: str | None = None) -> Look:
-        """Read a code or URL for the landing page; `address` is the client's, which limits hold for."""
+    async def look(
+        self,
+        text: str,
+        *,
+        device: str,
+        language: str,
+        address: str | None = None,
+        member: tuple[int, int] | None = None,
+    ) -> Look:
+        """Read a code or URL for the landing page; limits hold for the member, the device and the client's address."""
         ...
 
     def may_be_listed(self, text: str) -> bool:

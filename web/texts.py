@@ -79,6 +79,24 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "您已离线。此页内容仍然有效；网络恢复后会自动继续。",
         "You are offline. What this page says stays true; it goes on by itself when you are back.",
     ),
+    # Work that is asked of whoever is in doubt
+    "work.title": ("安全验证", "A safety step"),
+    "work.noscript": (
+        "此前从这里试过许多码。此浏览器不运行脚本，无法完成验证。",
+        "Many codes were tried from here. This browser runs no scripts, so it cannot do the step.",
+    ),
+    "work.lead": (
+        "此前从这里试过许多码，所以您的手机需要先算几秒钟。不用做任何事，也不收集任何信息；奖励不受影响。",
+        (
+            "Many codes were tried from here, so your phone computes for some seconds first. You need not do anything, "
+            "nothing is collected, and your reward is not touched."
+        ),
+    ),
+    "work.without": ("不做验证，直接提交", "Go on without"),
+    "work.without.note": (
+        "这样提交后，由品牌人工核实您的领取。",
+        "Then a person at the brand looks at your claim before it is paid.",
+    ),
     # Claim later
     "later.title": ("本机记住的码", "Codes that this phone keeps"),
     "later.until": ("保留到{until}", "kept until {until}"),

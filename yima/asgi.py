@@ -160,10 +160,17 @@ class Pages:
         """What a scan of the API is answered with."""
         return self._deps.scans, self._deps.tokens
 
-    async def look(self, text_: str, *, device: str, language: str, address: str | None = None) -> Look:
+    async def look(
+        self, text_: str, *, device: str, language: str, address: str | None = None,
+        member: tuple[int, int] | None = None,
+    ) -> Look:  # fmt: skip
         """Read a code for the landing page."""
         return await self._deps.scans.look(
-            text_, device_id=device, language=cast("Language", language), address=address
+            text_,
+            device_id=device,
+            language=cast("Language", language),
+            address=address,
+            member=None if member is None else member[0],
         )
 
     async def resolve(self, gtin: str) -> Resolved | None:

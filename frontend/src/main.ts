@@ -13,6 +13,9 @@ function enhance(within: ParentNode): void {
   if (form !== null) {
     offerLocation(form);
     interceptScan(form);
+    if (form.dataset["work"] !== undefined) {
+      void import("./work").then(({ work }) => work(form));
+    }
   }
   const typed = within.querySelector<HTMLInputElement>("input#code");
   if (typed !== null) {

@@ -89,8 +89,10 @@ class FakePorts:
     def may_be_listed(self, text: str) -> bool:
         return text.startswith("https://old.example/")
 
-    async def look(self, text: str, *, device: str, language: str, address: str | None = None) -> Look:
-        del address
+    async def look(
+        self, text: str, *, device: str, language: str, address: str | None = None, member: object = None
+    ) -> Look:
+        del address, member
         self.looks.append((text, device, language))
         self._fail()
         code = text.rsplit("/", 1)[-1].replace(" ", "").replace("-", "").upper()
