@@ -256,6 +256,7 @@ class ScanService:
 
         Under a product's number the code may be a good one, and the address made up.
         """
+        self.limits.note("wrong", address, device)  # as of a forged one; it is told nothing else either
         unissued = code.url_gtin is None
         self._note(text_, code.position >> scheme.SERIAL_BITS, device, address, unissued=unissued)
 

@@ -19,6 +19,7 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy import text
 
@@ -355,7 +356,9 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", []))
                 have = {name.lower() for name, _ in headers}
-                message["headers"] = [*headers, *((n, v) for n, v in _HEADERS if n not in have)]
+                # A file's own policy would bind a worker that it is made into; pages say what may be loaded.
+                wanted = _HEADERS if scope["path"].startswith("/static/") else (*_HEADERS, _NOTHING)
+                message["headers"] = [*headers, *((n, v) for n, v in wanted if n not in have)]
             await send(message)
 
         await self._application(scope, receive, sending)
@@ -365,7 +368,13 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
 )
+_NOTHING = (
+    b"content-security-policy",
+    b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+)
+"""Of what is no page and says nothing itself (JSON, CSV): if a browser shows it, it loads and sends nothing."""
 
 
 class Waker:
@@ -544,7 +553,13 @@ def make_litestar(
         },
         lifespan=[lifespan],
         request_max_body_size=BODY_BYTES_MAX,
-        openapi_config=OpenAPIConfig(title="Yima 一码", version="0.1.0", path="/schema"),
+        openapi_config=OpenAPIConfig(
+            title="Yima 一码",
+            version="0.1.0",
+            path="/schema",
+            # The document alone: the framework's viewers load scripts of other hosts into our origin.
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
+        ),
         logging_config=None,
         debug=False,
     )

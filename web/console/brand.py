@@ -41,8 +41,8 @@ COLOUR_NOTE: Final = "Yima-Colour-Note"
 _PREVIEW_HEADERS: Final = SECURITY_HEADERS | {
     # Nothing in a preview runs or leads anywhere, whatever was typed into it.
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; script-src 'none'; object-src 'none'; form-action 'none'; "
-        "frame-ancestors 'self'; sandbox allow-same-origin"
+        "default-src 'self'; img-src 'self' data:; script-src 'none'; object-src 'none'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin"
     ),
 }
 _SCRIPT: Final = re.compile(r'<script type="module" src="[^"]*"></script>')

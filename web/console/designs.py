@@ -19,8 +19,8 @@ from web.console.texts import say
 HEADERS: Final = SECURITY_HEADERS | {
     # Nothing in a preview runs or leads anywhere, whatever was typed into it.
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; "
-        "sandbox allow-same-origin"
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'self'; sandbox allow-same-origin"
     ),
 }
 _STYLE: Final = (
