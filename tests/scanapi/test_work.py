@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import msgspec
 import pytest
 
 from codegen.scheme import CodeKey, Sealer
@@ -89,8 +90,6 @@ async def wanted(world: World, request: ScanRequest) -> dict[str, Any]:
 
 
 async def send(world: World, request: ScanRequest) -> ScanReply:
-    import msgspec
-
     return msgspec.json.decode(await world.service.submit(request), type=ScanReply)
 
 
@@ -98,12 +97,12 @@ async def test_a_device_in_doubt_works_for_its_reward_and_nobody_s_work_serves_t
     await make_doubtful(world, "phone", member=0)
     request = world.request(world.lines[0], device_id="phone")
     challenge = await wanted(world, request)
-    proved = dataclasses.replace(request, proof=solve(challenge))
+    proved = msgspec.structs.replace(request, proof=solve(challenge))
     assert (await send(world, proved)).outcome is Outcome.AWARDED
     assert (await send(world, proved)).outcome is Outcome.AWARDED  # the same scan again, the same reply
     for other in (
-        dataclasses.replace(proved, scan_id=uuid4(), code=world.lines[1]),
-        dataclasses.replace(proved, scan_id=uuid4()),
+        msgspec.structs.replace(proved, scan_id=uuid4(), code=world.lines[1]),
+        msgspec.structs.replace(proved, scan_id=uuid4()),
     ):
         await wanted(world, other)
 

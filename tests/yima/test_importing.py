@@ -241,11 +241,11 @@ async def test_lookups_of_codes_without_a_signature_are_limited_and_misses_more_
     await world.activate((await confirm(world, await read(world, "\n".join(map(drug, range(80))).encode()))).name)
     wrong, unsigned = RATES["wrong", "device"].burst, RATES["unsigned", "device"].burst
     for n in range(wrong):
-        assert (await world.scan(drug(1_000 + n))).outcome is Outcome.FORGED
+        assert (await world.scan(drug(1_000 + n), without_proof=True)).outcome is Outcome.FORGED
     await world.hold_still()
     before = world.opened.db.statements
     with pytest.raises(TooManyCodes):
-        await world.scan(drug(1))
+        await world.scan(drug(1), without_proof=True)
     assert world.opened.db.statements == before
     for n in range(unsigned):
         assert (await world.scan(drug(n), member=1)).outcome is Outcome.AWARDED
@@ -418,7 +418,8 @@ async def test_of_look_ups_sent_at_once_no_more_are_answered_than_may_be_wrong(w
     world.service.limits = Limits(clock=lambda: 0.0)
     burst = RATES["wrong", "address"].burst
     said = await asyncio.gather(
-        *(world.scan(drug(1_000 + n), member=None, device_id=None) for n in range(2 * burst)), return_exceptions=True
+        *(world.scan(drug(1_000 + n), member=None, device_id=None, without_proof=True) for n in range(2 * burst)),
+        return_exceptions=True,
     )
     assert [isinstance(each, TooManyCodes) for each in said].count(True) == burst
     # what is found costs nothing of it
