@@ -15,7 +15,7 @@ from kernel.clock import now
 from kernel.errors import YimaError
 from traceability import handover
 from traceability.regions import Regions
-from yima import examination, host_probe, key_examination, mail, migrate, runtime
+from yima import durability, examination, host_probe, key_examination, mail, migrate, runtime
 from yima.examination import Finding
 from yima.runtime import Runtime
 from yima.settings import Settings
@@ -100,6 +100,7 @@ async def _database(settings: Settings, url: str) -> list[Finding]:
             await _setting(opened, "fsync", "on"),
             await _setting(opened, "full_page_writes", "on"),
             await _setting(opened, "synchronous_commit", "on"),
+            await _logged(opened),
             await _clock(opened),
             *await examination.database(opened),
             *await key_examination.keys_of(opened),
@@ -113,6 +114,12 @@ async def _setting(opened: Runtime, name: str, wanted: str) -> Finding:
         value = (await tx.execute(text(f"SHOW {name}"))).scalar_one()
     said = value if value == wanted else f"{value}: a crash may lose what was acknowledged"
     return Finding(name, ok=value == wanted, said=said)
+
+
+async def _logged(opened: Runtime) -> Finding:
+    async with opened.db.transaction() as tx:
+        unlogged = [loss for loss in await durability.losses(tx) if loss.startswith("table ")]
+    return Finding("tables", ok=not unlogged, said=", ".join(unlogged) or "all are logged")
 
 
 async def _clock(opened: Runtime) -> Finding:

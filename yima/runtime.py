@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
-from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -19,13 +18,10 @@ from kernel.crypto import BlindIndex, Vault, load_data_key
 from kernel.custody import Custodian
 from kernel.db import Database
 from kernel.errors import ConfigurationError
-from yima import migrate
-from yima.settings import ACCEPT_LOSS, Settings
+from yima import durability, migrate
+from yima.settings import Settings
 
 Result = TypeVar("Result")
-
-
-_LOSES = text("SELECT current_setting('fsync') = 'off' OR current_setting('synchronous_commit') = 'off'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +78,8 @@ async def connect(
         examining: open a database that may lose what it acknowledged, too.
 
     Raises:
-        ConfigurationError: the database cannot be reached, its schema does not suit this version, or, in production,
-            it does not write through to its disk.
+        ConfigurationError: the database cannot be reached, its schema does not suit this version, or a crash of its
+            machine would lose what it acknowledged.
     """
     vault = open_vault(settings)
     db = Database(url, pool_size=pool_size, application=application)
@@ -91,17 +87,12 @@ async def connect(
         try:
             async with db.transaction() as tx:
                 schema = await tx.run_sync(migrate.state)
-                loses = (await tx.execute(_LOSES)).scalar_one()
+                losses = [] if settings.unsafe_database or examining else await durability.losses(tx)
         except (OSError, DBAPIError, asyncpg.PostgresError) as error:
             raise ConfigurationError(f"The database cannot be reached: {_why(error, url)}.") from None
-        refusal = migrate.refusal(schema)
+        refusal = migrate.refusal(schema) or durability.refusal(losses)
         if refusal is not None:
             raise ConfigurationError(refusal)
-        if loses and not (settings.dev or settings.unsafe_database or examining):
-            raise ConfigurationError(
-                "The database runs with fsync or synchronous_commit off: a crash would lose scans that were "
-                f"acknowledged. Switch it on, or set YIMA_UNSAFE_DATABASE={ACCEPT_LOSS}."
-            )
         async with db.transaction() as tx:
             index = BlindIndex(await load_data_key(tx, vault, "blind-index"))
         yield Runtime(settings, url, db, vault, index)

@@ -25,7 +25,7 @@ from yima.environment import Environment, Network
 
 DEV_KEY_FILE = "secret.key"
 ACCEPT_LOSS = "i-accept-that-a-crash-loses-acknowledged-scans"
-"""What `YIMA_UNSAFE_DATABASE` must say for a production database that does not write through to its disk."""
+"""What `YIMA_UNSAFE_DATABASE` must say for a database that loses what it acknowledged when its machine crashes."""
 CODES_A_DAY_MAX = 1_000_000
 _LOOPBACK = "127.0.0.0/8,::1"
 
@@ -54,7 +54,7 @@ class Settings:
         metrics_bind: where each of several web processes of one launcher serves its own /metrics (port + number).
         otlp_url: where spans are sent to (OTLP over HTTP), or None.
         log_requests: `slow` (a second or more, or status 500 and above) or `all`.
-        unsafe_database: a database with fsync or synchronous_commit off is accepted in production.
+        unsafe_database: a database that loses what it acknowledged in a crash (fsync off, say) is accepted.
         backup_folder: where base backups and archived WAL can be looked at, or None.
         smtp_url: where e-mail is handed in, or None.
         mail_from: the sender of e-mail, or None.

@@ -197,7 +197,7 @@ async def fort(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
     settings = Settings(
         env="dev", home=folder / "home", database_url=url, broker_url=None, redis_url=None,
         secret_keys=(secrets.token_urlsafe(32),), bind=("127.0.0.1", port), public_url="HTTP://T.YIMA.CN",
-        limit_exempt=(), ip_data=None, sms_url=None, sms_secret=None,
+        limit_exempt=(), ip_data=None, sms_url=None, sms_secret=None, unsafe_database=True,
     )  # fmt: skip
     environment = Home(settings.home).environment(
         YIMA_ENV="production", YIMA_DATABASE_URL=url, YIMA_SECRET_KEYS=",".join(settings.secret_keys),

@@ -27,6 +27,7 @@ from traceability.journal import ScanRow
 from traceability.scans import Outcome
 from yima import examination
 from yima.audit import audit
+from yima.settings import ACCEPT_LOSS
 
 JANUARY, FEBRUARY, MARCH = "scan_2025_01", "scan_2025_02", "scan_2025_03"
 ALL_OLD = date(2025, 4, 1)
@@ -172,6 +173,7 @@ def command(world: World, *words: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("YIMA_")} | {
         "YIMA_ENV": "dev", "YIMA_HOME": str(settings.home), "YIMA_DATABASE_URL": str(settings.database_url),
         "YIMA_SECRET_KEYS": ",".join(settings.secret_keys), "YIMA_PUBLIC_URL": settings.public_url,
+        "YIMA_UNSAFE_DATABASE": ACCEPT_LOSS,
     }  # fmt: skip
     return subprocess.Popen(
         [Path(sys.executable).with_name("yima"), "journal", *words, "--json"],

@@ -85,7 +85,7 @@ async def site(site_url: str, tmp_path_factory: pytest.TempPathFactory) -> Async
     settings = Settings(
         env="dev", home=folder / "home", database_url=site_url, broker_url=None, redis_url=None,
         secret_keys=(secrets.token_urlsafe(32),), bind=("127.0.0.1", 8000), public_url="HTTPS://T.YIMA.CN",
-        limit_exempt=(), ip_data=None, sms_url=None, sms_secret=None,
+        limit_exempt=(), ip_data=None, sms_url=None, sms_secret=None, unsafe_database=True,
     )  # fmt: skip
     async with contextlib.AsyncExitStack() as stack:
         opened = await stack.enter_async_context(runtime.connect(settings, site_url, pool_size=4, application="test"))

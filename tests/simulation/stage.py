@@ -28,7 +28,7 @@ from members.tokens import Tokens
 from traceability import catalogue
 from yima import broker, issue, migrate, runtime, settings, switching
 from yima.runtime import Runtime
-from yima.settings import Settings
+from yima.settings import ACCEPT_LOSS, Settings
 
 TEMPLATE = "template_simulation"
 GTIN = "06901234567892"
@@ -161,6 +161,7 @@ class Stage:
             "YIMA_DATABASE_URL": url,
             "YIMA_SECRET_KEYS": self.secret,
             "YIMA_PUBLIC_URL": "HTTPS://T.YIMA.CN",
+            "YIMA_UNSAFE_DATABASE": ACCEPT_LOSS,
         }
 
     @contextlib.contextmanager

@@ -133,6 +133,7 @@ async def made(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
             env="dev", home=folder / "home", database_url=url, broker_url=None, redis_url=None,
             secret_keys=(secrets.token_urlsafe(32),), bind=("127.0.0.1", 8000), public_url=f"HTTP://{host}",
             limit_exempt=(), ip_data=None, sms_url=None, sms_secret=None, wechat_url=server.url,
+            unsafe_database=True,
         )  # fmt: skip
         opened = await stack.enter_async_context(runtime.connect(settings, url, pool_size=4, application="test"))
         world = await World.make(opened, folder, stack)

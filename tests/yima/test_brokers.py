@@ -33,6 +33,7 @@ from yima import asgi, broker, runtime, worker
 from yima import settings as settings_module
 from yima.delivery import read_development_codes
 from yima.runtime import Runtime
+from yima.settings import ACCEPT_LOSS
 
 WAIT_S_MAX = 60
 
@@ -157,6 +158,7 @@ async def site(
         address = stack.enter_context(brokers[request.param](folder))
         environment = Home(folder / "home").environment(
             YIMA_DATABASE_URL=url,
+            YIMA_UNSAFE_DATABASE=ACCEPT_LOSS,
             YIMA_SECRET_KEYS=secrets.token_urlsafe(32),
             **({"YIMA_BROKER_URL": address} if address else {}),
         )

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from kernel.errors import InvalidInput
 from yima.cli import common
 from yima.cli.main import cli
+from yima.settings import ACCEPT_LOSS
 
 GTIN = "06901234567892"
 
@@ -21,6 +22,7 @@ def command(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("YIMA_ENV", "dev")
     monkeypatch.setenv("YIMA_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("YIMA_DATABASE_URL", database_url)
+    monkeypatch.setenv("YIMA_UNSAFE_DATABASE", ACCEPT_LOSS)
     monkeypatch.setattr(common.logs, "configure", lambda **_: None)
 
     def call(*args: str) -> Any:

@@ -138,7 +138,7 @@ async def console(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
     settings = Settings(
         env="dev", home=folder / "home", database_url=url, broker_url=None, redis_url=None,
         secret_keys=(secrets.token_urlsafe(32),), bind=("127.0.0.1", 8000), public_url="HTTP://T.YIMA.CN",
-        limit_exempt=(), ip_data=None, sms_url=None, sms_secret=None,
+        limit_exempt=(), ip_data=None, sms_url=None, sms_secret=None, unsafe_database=True,
     )  # fmt: skip
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(databases.made(server_url, name))
