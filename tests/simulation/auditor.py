@@ -109,6 +109,19 @@ ROWS: tuple[tuple[str, str], ...] = (
     ),
 )
 
+# Some of these are no foreign keys in the database, for the scan path alone writes them.
+NAMES: tuple[tuple[str, str, str, str], ...] = (
+    ("unit", "brand_id", "brand", "id"), ("unit", "batch_id", "batch", "id"),
+    ("claim", "unit_id", "unit", "id"), ("claim", "member_id", "member", "id"), ("claim", "brand_id", "brand", "id"),
+    ("journal", "brand_id", "brand", "id"), ("journal", "reverses", "journal", "id"),
+    ("entry", "journal_id", "journal", "id"), ("entry", "account_id", "account", "id"),
+    ("lot", "journal_id", "journal", "id"), ("lot", "account_id", "account", "id"),
+    ("draw_entry", "claim_id", "claim", "id"), ("draw_entry", "member_id", "member", "id"),
+    ("draw_entry", "draw_id", "draw", "id"), ("prize_award", "draw_id", "draw", "id"),
+    ("scan", "unit_id", "unit", "id"), ("scan", "member_id", "member", "id"), ("scan", "batch_id", "batch", "id"),
+)  # fmt: skip
+"""What rows name, and must be there: table, column, the other table and its column."""
+
 HOLDS: tuple[tuple[str, str], ...] = (
     (
         "no claim stays parked on an activated unit",
@@ -160,6 +173,12 @@ class Auditor:
         """Hold everything against everything."""
         for invariant, query in (*ROWS, *HOLDS):
             self._hold(invariant, (row[0] for row in self._rows(query)))
+        for table, column, other, key in NAMES:
+            orphans = self._rows(
+                f"SELECT t.{column} FROM {table} t LEFT JOIN {other} o ON o.{key} = t.{column} "
+                f"WHERE t.{column} IS NOT NULL AND o.{key} IS NULL"
+            )
+            self._hold(f"what {table}.{column} names is there", (row[0] for row in orphans))
         real = self._diary.of_kind("real")
         self._answers_agree(real)
         self._journal_is_what_was_answered(real)

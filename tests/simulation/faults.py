@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from scanapi.gate import GROUPS_AT_ONCE
 from tests.simulation.house import House, Program
 from tests.simulation.proxy import COMMIT, COMMITTED, DROP, PASS, STATEMENT, Trap, Wire
 from tests.simulation.workload import ask
@@ -235,6 +236,19 @@ async def _(trouble: Trouble) -> None:
     await asyncio.sleep(trouble.rng.uniform(1.0, 5.0))
     for wire in held:
         wire.cut()
+
+
+@fault("connections half open for good")
+async def _(trouble: Trouble) -> None:
+    """As many as groups are committed at once; nobody ever cuts them."""
+
+    async def spring(wire: Wire) -> str:
+        wire.flowing.clear()
+        return PASS
+
+    program = trouble.web()
+    for _ in range(GROUPS_AT_ONCE):
+        await trouble.trap(program, STATEMENT, spring, table="unit", nth=trouble.rng.randrange(1, 5))
 
 
 # --- the database ---------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ RUNS: tuple[tuple[str, ...], ...] = (
     ("connection cut at commit", "connection cut after commit"),
     ("connections cut within transactions", "counters' connection cut after commit"),
     ("connection half open",),
+    ("connections half open for good",),
     ("backend terminated", "kill one backend"),
     ("kill postmaster", "backend stands still"),
     ("serialization failures", "deadlocks told", "deadlocks"),

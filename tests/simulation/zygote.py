@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import json
 import mmap
 import os
@@ -24,8 +25,14 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 MESSAGE_BYTES_MAX = 65_536
-SHORTER = {"STATEMENT_TIMEOUT_MS": 4_000, "IDLE_IN_TRANSACTION_TIMEOUT_MS": 2_500}
-"""Time-outs of `kernel.db` while a simulation runs."""
+SHORTER = {
+    "kernel.db": {
+        "STATEMENT_TIMEOUT_MS": 4_000, "IDLE_IN_TRANSACTION_TIMEOUT_MS": 2_500,
+        "TRANSACTION_TIMEOUT_MS": 6_000, "TRANSACTION_S_MAX": 5.0,
+    },
+    "scanapi.gate": {"GROUP_S_MAX": 3.0},
+}  # fmt: skip
+"""Limits of time while a simulation runs, by module."""
 POOL_TIMEOUT_S = 1.5
 
 
@@ -60,9 +67,11 @@ def _prepare() -> SetClock:
     time.time = clock.time
     from kernel import db
 
-    for name, value in SHORTER.items():
-        assert hasattr(db, name), f"kernel.db has no {name} any more"
-        setattr(db, name, value)
+    for module, values in SHORTER.items():
+        found = importlib.import_module(module)
+        for name, value in values.items():
+            assert hasattr(found, name), f"{module} has no {name} any more"
+            setattr(found, name, value)
     import celery.bin.worker  # noqa: F401
 
     import yima.serve
