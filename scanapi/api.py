@@ -12,6 +12,7 @@ import msgspec
 from litestar import Controller, MediaType, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
 from litestar.params import FromPath, JSONBody
 
 from campaigns import draws, fairness
@@ -21,7 +22,7 @@ from kernel.errors import NotAuthenticated, NotFound
 from members import people, signin
 from members.tokens import Bearer, Tokens
 from members.wechat_door import Door
-from scanapi import bodies, endpoint
+from scanapi import bodies, described, endpoint
 from scanapi.endpoint import ScanIn, language_in
 from scanapi.service import ScanService
 from traceability.scans import ScanReply
@@ -111,6 +112,25 @@ def bearer_of(request: Request[Any, Any, Any], tokens: Tokens) -> Bearer | None:
     return None if header is None else endpoint.bearer_of(header, tokens)
 
 
+@dataclass
+class ScanOperation(Operation):
+    """Headers that a scan may have; named here, for to be read with each scan they need not be declared there."""
+
+    def __post_init__(self) -> None:
+        """Add them."""
+        self.parameters = [
+            *(self.parameters or []),
+            Parameter(
+                "Yima-Page-Token", "header", Schema(type=OpenAPIType.STRING), required=False,
+                description="From the landing page; bearers of a token need none.",
+            ),
+            Parameter(
+                "Accept-Language", "header", Schema(type=OpenAPIType.STRING), required=False,
+                description="`zh` or `en`: the language of the message.",
+            ),
+        ]  # fmt: skip
+
+
 class ScanController(Controller):
     """Scans."""
 
@@ -123,7 +143,12 @@ class ScanController(Controller):
         "/",
         status_code=200,
         summary="Scan a code",
-        responses={200: ResponseSpec(data_container=ScanReply, description="What the scan led to")},
+        responses={
+            200: ResponseSpec(data_container=ScanReply, description="What the scan led to", generate_examples=False),
+            **described.responses(401, 409, 413, 415, 429),
+        },
+        security=[{}, {"member": []}],
+        operation_class=ScanOperation,
     )
     async def scan(self, request: Request[Any, Any, Any], data: JSONBody[ScanIn], deps: Given) -> Response[bytes]:
         """Judge, award and record one scan; the reply is sent after its commit.
@@ -141,7 +166,7 @@ class MemberController(Controller):
     path = "/api/v1/me"
     tags = ("members",)
 
-    @get("/", summary="Balance and prizes")
+    @get("/", summary="Balance and prizes", security=[{"member": []}], responses=described.responses(401))
     async def me(self, request: Request[Any, Any, Any], deps: Given) -> MeOut:
         """What the bearer has."""
         bearer = bearer_of(request, deps.tokens)
@@ -160,7 +185,10 @@ class MemberController(Controller):
             prizes=[PrizeOut(p.draw, p.entry, p.prize_id, p.state, p.at) for p in holdings.prizes],
         )
 
-    @post("/adult", status_code=204, summary="Say that one is 18 or older")
+    @post(
+        "/adult", status_code=204, summary="Say that one is 18 or older", security=[{"member": []}],
+        responses=described.responses(401),
+    )  # fmt: skip
     async def adult(self, request: Request[Any, Any, Any], deps: Given) -> None:
         """Kept with the version of the words and the moment; rewards of alcohol need it. Again: changes nothing."""
         bearer = bearer_of(request, deps.tokens)
@@ -176,7 +204,7 @@ class DrawController(Controller):
     path = "/api/v1/draws"
     tags = ("draws",)
 
-    @get("/{name:str}", summary="A draw as published")
+    @get("/{name:str}", summary="A draw as published", responses=described.responses(404))
     async def show(self, name: FromPath[str], deps: Given) -> DrawOut:
         """Rules, their hash, and the commitment to the seed."""
         async with deps.db.transaction() as tx:
@@ -192,7 +220,10 @@ class DrawController(Controller):
             prizes_left={str(prize): left for prize, left in draw.prizes_left.items()},
         )
 
-    @get("/{name:str}/entries/{scan_id:uuid}", summary="One's own entry, by its receipt")
+    @get(
+        "/{name:str}/entries/{scan_id:uuid}", summary="One's own entry, by its receipt",
+        responses=described.responses(404),
+    )  # fmt: skip
     async def entry(self, name: FromPath[str], scan_id: FromPath[UUID], deps: Given) -> EntryOut:
         """The number of a claim's entry, won or not; the scan id is known to nobody but whoever scanned."""
         async with deps.db.transaction() as tx:
@@ -202,7 +233,13 @@ class DrawController(Controller):
             raise NotFound("No entry of this draw came from that scan.")
         return EntryOut(draw.name, found[0], fairness.entrant_tag(scan_id), found[1])
 
-    @get("/{name:str}/proof", summary="The proof of a closed draw")
+    @get(
+        "/{name:str}/proof", summary="The proof of a closed draw",
+        responses={
+            200: ResponseSpec(data_container=dict[str, Any], description="The proof", generate_examples=False),
+            **described.responses(404, 409),
+        },
+    )  # fmt: skip
     async def proof(self, name: FromPath[str], deps: Given) -> Response[bytes]:
         """The file that `yima draw verify` recomputes; 409 while the draw is open."""
         async with deps.db.transaction() as tx:

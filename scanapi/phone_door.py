@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kernel.errors import NotAuthenticated, TooMany, YimaError
+from kernel import idempotency
+from kernel.errors import NotAuthenticated, TooMany
+from kernel.idempotency import Asked
 from members import signin
 from scanapi.api import Deps
 from scanapi.limits import Kind
@@ -15,25 +17,34 @@ class TooManyTries(TooMany):
     code = "too_many_sign_ins"
 
 
-async def send_code(deps: Deps, brand_slug: str, phone: str, language: str, *, address: str | None) -> None:
-    """Send a one-time code through the outbox.
+async def send_code(
+    deps: Deps, brand_slug: str, phone: str, language: str, *, address: str | None, key: str | None = None
+) -> None:
+    """Send a one-time code through the outbox; under a key that was used for this number already, none.
 
     Raises:
-        InvalidInput: not a phone number.
+        InvalidInput: not a phone number, or no key.
         NotFound: there is no such brand.
+        Conflict: see `idempotency.take`.
         TooMany: see `signin.request_code`; or the network has asked for its share.
     """
     _charge(deps, "message", address)
+    sent = False
     try:
         async with deps.db.transaction() as tx:
             brand = await catalogue.brand(tx, brand_slug)
-            await signin.request_code(
-                tx, deps.vault, deps.index, brand_id=brand.id, phone=phone, language=language,
-                per_brand_a_day_max=deps.codes_per_brand_a_day_max,
-            )  # fmt: skip
-    except YimaError:  # nothing was sent
-        deps.scans.limits.give_back("message", address, None)
-        raise
+            asked = None if key is None else Asked(brand.id, "sign-in", "code", key, phone.encode())
+            if asked is None or await idempotency.take(tx, asked) is None:
+                await signin.request_code(
+                    tx, deps.vault, deps.index, brand_id=brand.id, phone=phone, language=language,
+                    per_brand_a_day_max=deps.codes_per_brand_a_day_max,
+                )  # fmt: skip
+                sent = True
+                if asked is not None:
+                    await idempotency.keep(tx, asked, b"")
+    finally:
+        if not sent:
+            deps.scans.limits.give_back("message", address, None)
     deps.wake()
 
 

@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 
 from members import signin
 from members.tokens import LIFE_DAYS
-from scanapi import bodies, phone_door
+from scanapi import bodies, described, once, phone_door
 from scanapi.api import Given, SignedIn, language_of
 
 
@@ -19,6 +19,12 @@ class CodeIn(msgspec.Struct, forbid_unknown_fields=True):
 
     brand: str
     phone: str
+
+
+class CodeSent(msgspec.Struct):
+    """How long the code is good for that was sent."""
+
+    expires_in_s: int
 
 
 class SignInIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,16 +43,26 @@ class SignInController(Controller):
     request_class = bodies.JsonRequest
     tags = ("members",)
 
-    @post("/codes", status_code=202, summary="Send a one-time code")
+    @post(
+        "/codes", status_code=202, summary="Send a one-time code",
+        responses=described.responses(404, 409, 413, 415, 429),
+    )  # fmt: skip
     async def request_code(
-        self, request: Request[Any, Any, Any], data: JSONBody[CodeIn], deps: Given
-    ) -> dict[str, int]:
-        """The answer is the same whether or not the number is a member's."""
+        self, request: Request[Any, Any, Any], data: JSONBody[CodeIn], deps: Given, idempotency_key: once.Key = None
+    ) -> CodeSent:
+        """The answer is the same whether or not the number is a member's. Under one key one message is sent."""
         address = None if request.client is None else request.client.host
-        await phone_door.send_code(deps, data.brand, data.phone, language_of(request), address=address)
-        return {"expires_in_s": signin.LIFE_S}
+        await phone_door.send_code(
+            deps, data.brand, data.phone, language_of(request), address=address, key=idempotency_key
+        )
+        return CodeSent(signin.LIFE_S)
 
-    @post("/", status_code=200, summary="Sign in with a one-time code")
+    @post(
+        "/",
+        status_code=200,
+        summary="Sign in with a one-time code",
+        responses=described.responses(401, 404, 413, 415, 429),
+    )
     async def sign_in(self, request: Request[Any, Any, Any], data: JSONBody[SignInIn], deps: Given) -> SignedIn:
         """A first sign-in makes the member. A code is good once: after a lost answer, ask for another."""
         address = None if request.client is None else request.client.host

@@ -6,13 +6,12 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Controller, Request, post
-from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 
 from kernel.errors import TooMany
 from members.tokens import LIFE_DAYS
 from members.wechat import WechatBusy
-from scanapi import bodies
+from scanapi import bodies, described
 from scanapi.api import Given, SignedIn
 from scanapi.limits import Limits
 
@@ -40,30 +39,16 @@ class WechatIn(msgspec.Struct, forbid_unknown_fields=True):
     code: str
 
 
-class Problem(msgspec.Struct):
-    """Problem details (RFC 9457); `code` is stable."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
-
-
-def _problem(said: str) -> ResponseSpec:
-    return ResponseSpec(
-        data_container=Problem, description=said, media_type="application/problem+json", generate_examples=False
-    )
-
-
-PROBLEMS: Final = {
-    400: _problem("The body is no such request."),
-    401: _problem("`wechat_code`: WeChat does not know the code, or it was used, or is older than five minutes."),
-    403: _problem("`wechat_risk`: WeChat holds the account to be at risk."),
-    404: _problem("`wechat_not_offered`: the brand has no such Mini Program."),
-    429: _problem("`wechat_busy`: too many sign-ins from this network, or WeChat takes no more; see `Retry-After`."),
-    503: _problem("`wechat_away`: no answer from WeChat. `wechat_misconfigured`: WeChat refuses the brand's app."),
-}
+PROBLEMS: Final = described.responses(
+    413, 415,
+    said={
+        401: "`wechat_code`: WeChat does not know the code, or it was used, or is older than five minutes.",
+        403: "`wechat_risk`: WeChat holds the account to be at risk.",
+        404: "`wechat_not_offered`: the brand has no such Mini Program.",
+        429: "`wechat_busy`: too many sign-ins from this network, or WeChat takes no more; see `Retry-After`.",
+        503: "`wechat_away`: no answer from WeChat. `wechat_misconfigured`: WeChat refuses the brand's app.",
+    },
+)  # fmt: skip
 
 
 class WechatController(Controller):

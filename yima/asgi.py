@@ -18,8 +18,6 @@ from litestar import Litestar, MediaType, Request, Response, get
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from sqlalchemy import text
 
@@ -58,7 +56,7 @@ from web.console.desk import Desk, Means, open_desk
 from web.older import Readdress, first_segments
 from web.ports import DrawShown, Me, PrizeHeld
 from web.visits import Visit
-from yima import broker, importing, readiness, runtime, writing
+from yima import broker, description, importing, readiness, runtime, writing
 from yima.edge import Edge
 from yima.metrics import Figures
 from yima.settings import Settings
@@ -553,13 +551,7 @@ def make_litestar(
         },
         lifespan=[lifespan],
         request_max_body_size=BODY_BYTES_MAX,
-        openapi_config=OpenAPIConfig(
-            title="Yima 一码",
-            version="0.1.0",
-            path="/schema",
-            # The document alone: the framework's viewers load scripts of other hosts into our origin.
-            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
-        ),
+        openapi_config=description.config(),
         logging_config=None,
         debug=False,
     )

@@ -14,6 +14,7 @@ import insights.tables
 import kernel.audit
 import kernel.crypto
 import kernel.heartbeats
+import kernel.idempotency
 import kernel.outbox
 import kernel.rate_exchange
 import kernel.tasks
@@ -26,8 +27,8 @@ __all__ = ["metadata", "of_our_making"]
 
 _ROOMS = (
     antifraud.alarms, antifraud.blocks, campaigns.tables, codegen.line_tables, codegen.tables, insights.tables,
-    kernel.audit, kernel.crypto, kernel.heartbeats, kernel.outbox, kernel.rate_exchange, kernel.tasks,
-    members.tables, staff.tables, traceability.tables,
+    kernel.audit, kernel.crypto, kernel.heartbeats, kernel.idempotency, kernel.outbox, kernel.rate_exchange,
+    kernel.tasks, members.tables, staff.tables, traceability.tables,
 )  # fmt: skip
 
 _NOT_OURS = re.compile(r"scan_\d{4}_\d{2}.*|kombu_.*|celery_.*|alembic_version|queue_id_sequence|message_id_sequence")

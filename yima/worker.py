@@ -19,7 +19,7 @@ from sqlalchemy import text
 from antifraud import alarms
 from campaigns import draws
 from insights import rollups
-from kernel import audit_chain, outbox, tasks
+from kernel import audit_chain, idempotency, outbox, tasks
 from kernel.clock import now
 from kernel.db import Database
 from members import ledger, signin, wechat_door
@@ -173,6 +173,7 @@ async def _housekeeping(opened: Runtime) -> None:
     async with opened.db.transaction() as tx:
         await outbox.prune(tx)
         await signin.prune(tx)
+        await idempotency.prune(tx)
         await wechat_door.prune(tx)
         await staff_sessions.prune(tx)
         await staff_resets.prune(tx)
