@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from kernel.db import Database
+from kernel.db import Database, Statement, StatementFailed, is_away, state_of
 from yima.runtime import Runtime
 
 SECRET = "+8613812345678"
@@ -82,3 +82,48 @@ async def test_statements_are_counted(opened: Runtime) -> None:
         await tx.execute(text("SELECT 1"))
         await tx.execute(text("SELECT 2"))
     assert opened.db.statements == before + 2
+
+
+async def test_a_statement_for_the_driver_runs_in_the_transaction_and_is_counted(opened: Runtime) -> None:
+    insert = Statement(
+        "INSERT INTO heartbeat (process) SELECT unnest(CAST(:names AS text[])) RETURNING process, CAST(:more AS text)"
+    )
+    before = opened.db.statements
+    with pytest.raises(ZeroDivisionError):
+        async with opened.db.transaction() as tx:
+            rows = await insert.fetch(tx, {"names": ["one", "two"], "more": "x", "unused": 1})
+            assert [tuple(row) for row in rows] == [("one", "x"), ("two", "x")]
+            assert (await tx.execute(text("SELECT count(*) FROM heartbeat"))).scalar_one() == 2
+            raise ZeroDivisionError
+    assert opened.db.statements == before + 3, "the driver's, the engine's, and the one that began"
+    async with opened.db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM heartbeat"))).scalar_one() == 0
+
+
+async def test_a_failed_statement_tells_its_state_and_constraint_and_no_value(opened: Runtime) -> None:
+    insert = Statement("INSERT INTO heartbeat (process) VALUES (CAST(:name AS text))")
+    with pytest.raises(StatementFailed) as failed:
+        async with opened.db.transaction() as tx:
+            for _ in range(2):
+                await insert.fetch(tx, {"name": SECRET})
+    said = "".join(traceback.format_exception(failed.value))
+    assert "23505" in said
+    assert "pk_heartbeat" in said
+    assert SECRET not in said
+    assert state_of(failed.value) == "23505"
+    assert not is_away(failed.value)
+
+
+async def test_a_statement_on_a_connection_that_was_ended_says_that_the_database_is_away(opened: Runtime) -> None:
+    ended = Statement("SELECT pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises((StatementFailed, DBAPIError)) as failed:
+        async with opened.db.transaction() as tx:
+            await ended.fetch(tx, {})
+    assert is_away(failed.value)
+    await opened.db.ping()
+
+
+async def test_an_array_or_a_cast_in_a_statement_is_no_value(opened: Runtime) -> None:
+    async with opened.db.transaction() as tx:
+        rows = await Statement("SELECT (ARRAY[1, 2, 3])[2:3], 5::text, :given::text").fetch(tx, {"given": "x"})
+    assert tuple(rows[0]) == ([2, 3], "5", "x")
