@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import text
 
 from codegen.pairs import holds, mate_of
-from kernel.db import Statement, Tx
+from kernel.db import Statement, Tx, encode_rows
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -51,18 +51,17 @@ async def standing(tx: Tx, unit_ids: list[int]) -> dict[int, Claim]:
 
 _STORE: Final = Statement("""
     INSERT INTO claim (id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at, settled_at)
-    SELECT n.*, CASE WHEN n.state = 'posted' THEN n.at END
-    FROM unnest(CAST(:id AS bigint[]), CAST(:brand_id AS bigint[]), CAST(:unit_id AS bigint[]),
-        CAST(:member_id AS bigint[]), CAST(:scan_id AS uuid[]), CAST(:gtin AS text[]), CAST(:device AS bytea[]),
-        CAST(:state AS text[]), CAST(:reason AS text[]), CAST(:at AS timestamptz[]))
-        AS n(id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at)
+    SELECT id, brand_id, unit_id, member_id, scan_id, gtin, decode(device, 'base64'), state, reason, at,
+        CASE WHEN state = 'posted' THEN at END
+    FROM json_to_recordset(CAST(:claims AS json)) AS n(id bigint, brand_id bigint, unit_id bigint, member_id bigint,
+        scan_id uuid, gtin text, device text, state text, reason text, at timestamptz)
 """)
 
 
 async def store(tx: Tx, claims: Sequence[Claim]) -> None:
     """Store new claims in one statement."""
     if claims:
-        await _STORE.fetch(tx, {name: [getattr(claim, name) for claim in claims] for name in _STORE.names})
+        await _STORE.fetch(tx, {"claims": encode_rows(claims)})
 
 
 async def hold_leaked(tx: Tx, unit_ids: Sequence[int] | None = None) -> int:

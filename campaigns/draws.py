@@ -22,7 +22,7 @@ from campaigns.rules import DrawRules
 from kernel import audit, ids
 from kernel.clock import now
 from kernel.crypto import Vault
-from kernel.db import Statement, Tx
+from kernel.db import Statement, Tx, encode_rows
 from kernel.errors import Conflict, InvalidInput, NotFound
 
 DAY = timezone(timedelta(hours=8))
@@ -336,11 +336,22 @@ class Entry(msgspec.Struct, frozen=True):
     prize_id: int | None
 
 
+class _Row(msgspec.Struct, frozen=True):
+    """An entry as the statement below reads it."""
+
+    draw: int
+    number: int
+    brand: int
+    claim: int
+    member: int
+    entrant: str
+    prize: int | None
+
+
 _WRITE: Final = Statement("""
     WITH n AS MATERIALIZED (
-        SELECT * FROM unnest(CAST(:draws AS bigint[]), CAST(:numbers AS bigint[]), CAST(:brands AS bigint[]),
-            CAST(:claims AS bigint[]), CAST(:members AS bigint[]), CAST(:entrants AS text[]),
-            CAST(:prizes AS smallint[])) AS n(draw, number, brand, claim, member, entrant, prize)
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS n(draw bigint, number bigint, brand bigint,
+            claim bigint, member bigint, entrant text, prize smallint)
     ), entries AS (
         INSERT INTO draw_entry (draw_id, shard, number, brand_id, claim_id, member_id, entrant, prize_id, at)
         SELECT draw, 0, number, brand, claim, member, entrant, prize, CAST(:at AS timestamptz) FROM n
@@ -367,13 +378,12 @@ async def write_entries(tx: Tx, entries: Sequence[Entry], *, at: datetime) -> No
     await _WRITE.fetch(
         tx,
         {
-            "draws": [entry.draw.id for entry in entries],
-            "numbers": [entry.number for entry in entries],
-            "brands": [entry.draw.brand_id for entry in entries],
-            "claims": [entry.claim_id for entry in entries],
-            "members": [entry.member_id for entry in entries],
-            "entrants": [entry.entrant for entry in entries],
-            "prizes": [entry.prize_id for entry in entries],
+            "rows": encode_rows(
+                [
+                    _Row(e.draw.id, e.number, e.draw.brand_id, e.claim_id, e.member_id, e.entrant, e.prize_id)
+                    for e in entries
+                ]
+            ),
             "at": at,
             "touched": [draw.id for draw in touched],
             "entries": [draw.entries for draw in touched],

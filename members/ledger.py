@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import text
 
 from kernel import sequences
-from kernel.db import Statement, Tx
+from kernel.db import Statement, Tx, encode_rows
 from kernel.errors import Conflict, InvalidInput, NotFound
 
 CURRENCIES = ("spendable", "qualifying")
@@ -90,15 +90,11 @@ JOURNAL_IDS: Final = "journal_id_seq"
 
 
 # One statement: what takes a round trip and a plan for each table is the cost of a scan that comes alone.
-_MOVE_FIELDS: Final = (
-    ("id", "bigint"), ("brand", "bigint"), ("at", "timestamptz"), ("kind", "text"), ("cause_kind", "text"),
-    ("cause_id", "text"), ("reverses", "bigint"), ("account", "bigint"), ("issuer", "bigint"), ("amount", "bigint"),
-    ("rule", "bigint"), ("version", "integer"), ("active_from", "timestamptz"), ("expires_at", "timestamptz"),
-)  # fmt: skip
-_MOVE: Final = Statement(f"""
+_MOVE: Final = Statement("""
     WITH n AS MATERIALIZED (
-        SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _MOVE_FIELDS)})
-            AS n({", ".join(name for name, _ in _MOVE_FIELDS)})
+        SELECT * FROM json_to_recordset(CAST(:movements AS json)) AS n(id bigint, brand bigint, at timestamptz,
+            kind text, cause_kind text, cause_id text, reverses bigint, account bigint, issuer bigint, amount bigint, rule bigint,
+            version integer, active_from timestamptz, expires_at timestamptz)
     ), journals AS (
         INSERT INTO journal (id, brand_id, at, kind, cause_kind, cause_id, reverses)
         SELECT id, brand, at, kind, cause_kind, cause_id, reverses FROM n
@@ -114,7 +110,26 @@ _MOVE: Final = Statement(f"""
     )
     UPDATE account SET balance = balance + s.amount
     FROM (SELECT account, sum(amount)::bigint AS amount FROM n GROUP BY account) s WHERE account.id = s.account
-""")  # noqa: S608 (constants above)
+""")
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """A movement as the statement above reads it."""
+
+    id: int
+    brand: int
+    at: datetime
+    kind: str
+    cause_kind: str
+    cause_id: str
+    reverses: int | None
+    account: int
+    issuer: int
+    amount: int
+    rule: int
+    version: int
+    active_from: datetime | None
+    expires_at: datetime | None
 
 
 class _Movement(msgspec.Struct, frozen=True):
@@ -142,14 +157,13 @@ async def _move(tx: Tx, movements: Sequence[_Movement], ids: Sequence[int] | Non
     if ids is None or len(ids) < len(movements):
         ids = (await sequences.reserve(tx, {JOURNAL_IDS: len(movements)}))[JOURNAL_IDS]
     rows = [
-        (
+        _Row(
             journal, m.account.brand_id, m.at, m.kind, m.cause_kind, m.cause_id, m.reverses, m.account.id, m.issuer_id,
             m.amount, m.rule_id, m.rule_version, m.active_from, m.expires_at,
         )
         for journal, m in zip(ids, movements, strict=False)
     ]  # fmt: skip
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    await _MOVE.fetch(tx, {name: column for (name, _), column in zip(_MOVE_FIELDS, columns, strict=True)})
+    await _MOVE.fetch(tx, {"movements": encode_rows(rows)})
     for m in movements:
         m.account.balance += m.amount
     return ids

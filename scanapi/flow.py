@@ -29,7 +29,7 @@ from scanapi.judging import judge
 from scanapi.reporting import report
 from scanapi.shelf import Shelf
 from traceability import journal, shipments, territory, units
-from traceability.journal import Replay, ScanRow
+from traceability.journal import AnsweredRow, Replay
 from traceability.regions import Regions
 from traceability.scans import Outcome, ScanReply
 from traceability.shipments import Destination
@@ -57,8 +57,7 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions,
 
     # judge and award, in arrival order, in memory
     answers: dict[UUID, Answer] = _unlisted(asked, fresh)
-    rows: list[ScanRow] = []
-    replies: list[tuple[bytes, bytes]] = []
+    rows: list[AnsweredRow] = []
     made: list[Claim] = []
     for each in fresh:
         error = _bearer_error(each, known)
@@ -68,10 +67,9 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions,
         result = judge(each, known)
         if result.claim is not None:
             made.append(result.claim)
-        reply, row = report(each, result, known)
-        answers[each.scan_id] = encoded = msgspec.json.encode(reply)
+        row = report(each, result, known)
+        answers[each.scan_id] = row.reply
         rows.append(row)
-        replies.append((each.body_hash, encoded))
 
     # record; the replies last
     if rows:
@@ -79,7 +77,7 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions,
         await claims.store(tx, made)
         if known.desk is not None:
             await known.desk.write(tx)
-        if not await journal.answer(tx, rows, replies):
+        if not await journal.answer(tx, rows):
             raise ScanIdTaken
     return [_answer(each, place, first_of, replays, answers, group) for place, each in enumerate(group)]
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from campaigns.awards import Award
 from scanapi import sentences
 from scanapi.group import Home, Known, Result, Scan
 from scanapi.sentences import Language
-from traceability.journal import ScanRow
+from traceability.journal import AnsweredRow
 from traceability.regions import Regions
 from traceability.scans import FindingShown, Outcome, PrizeShown, ScanReply, UnitShown
 from traceability.units import UnitState
 
 
-def report(each: Scan, result: Result, known: Known) -> tuple[ScanReply, ScanRow]:
+def report(each: Scan, result: Result, known: Known) -> AnsweredRow:
     """The reply and the journal row; the unit's state in memory takes the scan in."""
     home = known.homes.get(each.scan_id)
     if home is None:
         brand_id = known.issued[each.code.position].brand_id
         reply = ScanReply(each.scan_id, Outcome.FORGED, sentences.tell("forged", each.language))
-        return reply, _row(each, result, known.at, brand_id=brand_id, home=None, dealer_id=None, first=False)
+        return _row(each, result, known.at, reply, brand_id=brand_id, home=None, dealer_id=None, first=False)
     issued, unit = home.issued, known.units[home.unit_id]
     before, first_at, first_province = unit.scan_count, unit.first_scan_at, unit.first_province
     _take_in(each, unit, known.at)
@@ -58,8 +60,8 @@ def report(each: Scan, result: Result, known: Known) -> tuple[ScanReply, ScanRow
         findings=[] if verdict is None else [FindingShown(f.rule, f.result) for f in verdict.findings],
     )
     dealer_id = known.dealers.get(unit.id)
-    return reply, _row(
-        each, result, known.at, brand_id=issued.brand_id, home=home, dealer_id=dealer_id, first=before == 0
+    return _row(
+        each, result, known.at, reply, brand_id=issued.brand_id, home=home, dealer_id=dealer_id, first=before == 0
     )
 
 
@@ -96,19 +98,20 @@ def _row(
     each: Scan,
     result: Result,
     at: datetime,
+    reply: ScanReply,
     *,
     brand_id: int,
     home: Home | None,
     dealer_id: int | None,
     first: bool,
-) -> ScanRow:
+) -> AnsweredRow:
     findings = () if result.verdict is None else result.verdict.findings
     told: list[dict[str, Any]] = [{"rule": f.rule, "result": f.result, **f.details} for f in findings]
     issued = None if home is None else home.issued
     if issued is not None and issued.canary is not None:
         # in the journal only: whoever scans a canary must not learn that it is one
         told.append({"rule": "canary", "result": "leaked", "package": issued.canary})
-    return ScanRow(
+    return AnsweredRow(
         at=at,
         scan_id=each.scan_id,
         brand_id=brand_id,
@@ -132,4 +135,6 @@ def _row(
         points=0 if result.award is None else result.award.points,
         dealer_id=dealer_id,
         first=first,
+        body_hash=each.body_hash,
+        reply=msgspec.json.encode(reply),
     )

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import text
 
-from kernel.db import Statement, Tx
+from kernel.db import Statement, Tx, encode_rows
 
 REPLAY_KEPT_DAYS = 35
 
@@ -65,14 +65,16 @@ _READ = attrgetter(*_KEYS)
 _NAMES = ", ".join(_KEYS)
 _ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _FIELDS)
 _INSERT = text(f"INSERT INTO scan ({_NAMES}) SELECT * FROM unnest({_ARRAYS})")  # noqa: S608 (constants above)
+_RECORDS = ", ".join(f"{name} {'text' if kind == 'bytea' else kind}" for name, kind in _FIELDS)
+_VALUES = ", ".join(f"decode({name}, 'base64')" if kind == "bytea" else name for name, kind in _FIELDS)
 # The replay rows are written last: whoever finds one finds everything that its scan led to.
-_INSERT_BOTH = Statement(f"""
+_ANSWER = Statement(f"""
     WITH n AS MATERIALIZED (
-        SELECT * FROM unnest({_ARRAYS}, CAST(:body_hash AS bytea[]), CAST(:reply AS bytea[]))
-            AS n({_NAMES}, body_hash, reply)
-    ), rows AS (INSERT INTO scan ({_NAMES}) SELECT {_NAMES} FROM n)
+        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS n({_RECORDS}, body_hash text, reply text)
+    ), rows AS (INSERT INTO scan ({_NAMES}) SELECT {_VALUES} FROM n)
     INSERT INTO scan_replay (scan_id, at, brand_id, body_hash, member_id, reply)
-    SELECT scan_id, at, brand_id, body_hash, member_id, reply FROM n ORDER BY scan_id ON CONFLICT DO NOTHING RETURNING 1
+    SELECT scan_id, at, brand_id, decode(body_hash, 'base64'), member_id, decode(reply, 'base64')
+    FROM n ORDER BY scan_id ON CONFLICT DO NOTHING RETURNING 1
 """)  # noqa: S608 (constants above)
 
 
@@ -87,22 +89,21 @@ async def record(tx: Tx, rows: Sequence[ScanRow]) -> None:
     await tx.execute(_INSERT, _columns(rows))
 
 
-async def answer(tx: Tx, rows: Sequence[ScanRow], replies: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Write a group's rows, and their replies for replay, in one statement.
+class AnsweredRow(ScanRow, frozen=True):
+    """A row of the journal with the hash of the scan's body and the reply, for whoever asks again."""
 
-    Args:
-        tx: the caller's transaction.
-        rows: of the journal.
-        replies: of each row the hash of the scan's body and the reply.
+    body_hash: bytes
+    reply: bytes
+
+
+async def answer(tx: Tx, rows: Sequence[AnsweredRow]) -> bool:
+    """Write a group's rows, and their replies for replay, in one statement.
 
     Returns:
         False where another transaction has used one of the scan ids meanwhile: the caller must roll back and judge
         the group again, and will then find the reply.
     """
-    columns = _columns(rows)
-    columns["body_hash"] = [body_hash for body_hash, _ in replies]
-    columns["reply"] = [reply for _, reply in replies]
-    return len(await _INSERT_BOTH.fetch(tx, columns)) == len(rows)
+    return len(await _ANSWER.fetch(tx, {"rows": encode_rows(rows)})) == len(rows)
 
 
 class Replay(msgspec.Struct, frozen=True):

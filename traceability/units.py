@@ -5,15 +5,14 @@ Units are the first thing that is locked (DESIGN §4: units → members → priz
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import text
 
-from kernel.db import Statement, Tx
+from kernel.db import Statement, Tx, encode_rows
 
 
 @dataclass(slots=True)
@@ -94,13 +93,16 @@ _FIELDS: Final = (
     ("first_member_id", "bigint"), ("last_fix_at", "timestamptz"), ("last_fix_cell", "bigint"),
     ("last_fix_accuracy_m", "real"), ("last_fix_device", "bytea"),
 )  # fmt: skip
-_KEYS: Final = tuple(name for name, _ in _FIELDS)
-_READ: Final = attrgetter(*_KEYS)
-_NAMES: Final = ", ".join(_KEYS)
-_ROWS: Final = f"unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _FIELDS)}) AS n({_NAMES})"
-_MAKE: Final = Statement(f"INSERT INTO unit ({_NAMES}) SELECT * FROM {_ROWS} ON CONFLICT DO NOTHING RETURNING 1")  # noqa: S608 (constants)
+_NAMES: Final = ", ".join(name for name, _ in _FIELDS)
+_RECORDS: Final = ", ".join(f"{name} {'text' if kind == 'bytea' else kind}" for name, kind in _FIELDS)
+_VALUES: Final = {name: f"decode(n.{name}, 'base64')" if kind == "bytea" else f"n.{name}" for name, kind in _FIELDS}
+_ROWS: Final = f"json_to_recordset(CAST(:rows AS json)) AS n({_RECORDS})"
+_MAKE: Final = Statement(f"""
+    INSERT INTO unit ({_NAMES}) SELECT {", ".join(_VALUES.values())} FROM {_ROWS} ON CONFLICT DO NOTHING RETURNING 1
+""")  # noqa: S608 (constants)
 _SAVE: Final = Statement(f"""
-    UPDATE unit SET {", ".join(f"{name} = n.{name}" for name, _ in _FIELDS[3:])} FROM {_ROWS} WHERE unit.id = n.id
+    UPDATE unit SET {", ".join(f"{name} = {_VALUES[name]}" for name, _ in _FIELDS[3:])}
+    FROM {_ROWS} WHERE unit.id = n.id
 """)  # noqa: S608 (constants)
 
 
@@ -123,15 +125,11 @@ async def save(tx: Tx, units: Iterable[UnitState]) -> None:
     for unit in sorted(units, key=lambda each: each.id):
         (new if unit.new else known).append(unit)
     if known:
-        await _SAVE.fetch(tx, _columns(known))
+        await _SAVE.fetch(tx, {"rows": encode_rows(known)})
     if new:
-        made = await _MAKE.fetch(tx, _columns(new))
+        made = await _MAKE.fetch(tx, {"rows": encode_rows(new)})
         if len(made) != len(new):
             raise UnitTaken
-
-
-def _columns(units: Sequence[UnitState]) -> dict[str, list[object]]:
-    return dict(zip(_KEYS, map(list, zip(*map(_READ, units), strict=True)), strict=True))
 
 
 _PEEK: Final = Statement(f"SELECT {_NAMES} FROM unit WHERE id = :id")  # noqa: S608 (constants)
