@@ -125,7 +125,7 @@ class BlindIndex:
 
     def of(self, kind: str, value: str) -> bytes:
         """16 bytes that are equal for equal (kind, value) and tell nothing else."""
-        return hmac.new(self._key, f"{kind}\x00{value}".encode(), hashlib.sha256).digest()[:16]
+        return hmac.digest(self._key, f"{kind}\x00{value}".encode(), "sha256")[:16]
 
 
 async def load_data_key(tx: Tx, vault: Vault, purpose: str) -> bytes:

@@ -93,8 +93,8 @@ JOURNAL_IDS: Final = "journal_id_seq"
 _MOVE: Final = Statement("""
     WITH n AS MATERIALIZED (
         SELECT * FROM json_to_recordset(CAST(:movements AS json)) AS n(id bigint, brand bigint, at timestamptz,
-            kind text, cause_kind text, cause_id text, reverses bigint, account bigint, issuer bigint, amount bigint, rule bigint,
-            version integer, active_from timestamptz, expires_at timestamptz)
+            kind text, cause_kind text, cause_id text, reverses bigint, account bigint, issuer bigint, amount bigint,
+            rule bigint, version integer, active_from timestamptz, expires_at timestamptz)
     ), journals AS (
         INSERT INTO journal (id, brand_id, at, kind, cause_kind, cause_id, reverses)
         SELECT id, brand, at, kind, cause_kind, cause_id, reverses FROM n
