@@ -63,6 +63,7 @@ class Table:
     def __init__(self, rate: Rate, *, keys_max: int) -> None:
         self.rate = rate
         self._keys_max = keys_max
+        self._spent_s = (rate.burst - 1) * rate.every_s + 1e-9
         self._due: OrderedDict[bytes, float] = OrderedDict()
         self._untold: dict[bytes, int] = {}
 
@@ -73,16 +74,25 @@ class Table:
         """Seconds until this key may have one more; 0 where it may now."""
         return wait_s(self._due.get(key), now, self.rate)
 
-    def taken(self, key: bytes, now: float) -> float:
-        """How many of its burst a key has used up."""
-        return max(self._due.get(key, now) - now, 0.0) / self.rate.every_s
+    def ahead_s(self, key: bytes, now: float) -> float:
+        """How far ahead of its rate a key is: each one that was taken counts `every_s`, and time takes it back."""
+        due = self._due.get(key)
+        return 0.0 if due is None or due < now else due - now
+
+    def is_spent(self, key: bytes, now: float) -> bool:
+        """Whether this key must wait."""
+        due = self._due.get(key)
+        return due is not None and due - now > self._spent_s
 
     def take(self, key: bytes, now: float) -> None:
         """Note that one has happened, whether or not it was due."""
-        due, ceiling = advance(self._due.get(key), now, self.rate), now + self.rate.ceiling_s
+        due, ceiling = self._due.get(key, now), now + self.rate.ceiling_s
+        due = max(due, now) + self.rate.every_s
         if due <= ceiling + 1e-9:
             self._tell(key, 1)
-        self._keep(key, min(due, ceiling))
+            self._keep(key, due)
+        else:
+            self._keep(key, ceiling)
 
     def give_back(self, key: bytes) -> None:
         """Take back one that was noted; a key that was forgotten meanwhile has nothing to get back."""

@@ -138,6 +138,11 @@ class Limits:
         self._tables: dict[tuple[Kind, Scope], Table] = {
             key: Table(rate, keys_max=keys_max) for key, rate in rates.items()
         }
+        self._doubts: dict[Scope, tuple[Table | None, Table]] = {
+            scope: (self._tables.get(("doubt", scope)), table)
+            for (kind, scope), table in self._tables.items()
+            if kind == "wrong"
+        }
         self.refused = 0
 
     @property
@@ -190,7 +195,7 @@ class Limits:
         for scope, key in keys:
             if key is not None:
                 table = self._tables["scan", scope]
-                if table.wait_s(key, now) > 0:
+                if table.is_spent(key, now):
                     found = scope
                 table.take(key, now)
         return found
@@ -223,10 +228,10 @@ class Limits:
         return not trusted and any(self._is_spent(scope, key, now) for scope, key in places)
 
     def _is_spent(self, scope: Scope, key: bytes, now: float) -> bool:
-        doubt, wrong = self._tables.get(("doubt", scope)), self._tables["wrong", scope]
-        if doubt is not None and doubt.wait_s(key, now) > 0:
+        doubt, wrong = self._doubts[scope]
+        if doubt is not None and doubt.is_spent(key, now):
             return True
-        return 2 * wrong.taken(key, now) >= wrong.rate.burst
+        return 2 * wrong.ahead_s(key, now) >= wrong.rate.ceiling_s
 
     def _entries(
         self, kind: Kind, address: str | None, device: bytes | None, member: int | None

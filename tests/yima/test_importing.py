@@ -491,3 +491,25 @@ async def test_a_leaked_key_stops_no_codes_that_it_did_not_make(world: World) ->
     await world.service.keys.refresh()
     assert (await world.scan(drug(1))).outcome is Outcome.AWARDED
     assert (await world.scan(world.lines[0], member=1)).outcome is Outcome.HELD
+
+
+async def test_a_town_behind_one_address_is_not_locked_out_by_whoever_guesses_there(world: World) -> None:
+    from scanapi.limits import RATES, Limits, TooManyCodes
+
+    await world.activate((await confirm(world, await read(world, "\n".join(map(drug, range(60))).encode()))).name)
+    world.service.limits = Limits(clock=lambda: 0.0)
+    town = "203.0.113.7"
+    for n in range(RATES["wrong", "address"].burst):
+        await world.scan(drug(1_000 + n), member=None, device_id=f"guesser-{n}", address=town)
+    with pytest.raises(TooManyCodes):  # whom nobody knows is asked to wait
+        await world.service.look(drug(0), device_id="stranger", language="en", address=town)
+    for n in range(20):  # members go on, on whichever phone
+        look = await world.service.look(
+            drug(n), device_id=f"phone-{n}", language="en", address=town, member=world.member_ids[n]
+        )
+        assert look.kind == "first"
+        page = {"scan_id": look.scan_id, "page_token": look.page_token, "bearer": False}
+        reply = await world.scan(drug(n), member=n, device_id=f"phone-{n}", address=town, **page)
+        assert reply.outcome is Outcome.AWARDED
+    # and codes of our own are told to everybody
+    assert (await world.service.look(world.lines[0], device_id="new", language="en", address=town)).kind == "first"
