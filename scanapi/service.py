@@ -38,7 +38,7 @@ from scanapi.page_tokens import PageState, PageTokens
 from scanapi.sentences import Language
 from scanapi.shelf import Shelf
 from scanapi.work import ProofWanted, Purpose, Work
-from traceability import catalogue, notices, units
+from traceability import notices, units
 from traceability.coordinates import Location, NoLocation, parse_location
 from traceability.ip import IpLocator
 from traceability.regions import Regions
@@ -326,7 +326,7 @@ class ScanService:
                 return forged
             unit_id = issued.home(verified.unit_id)
             unit = await units.peek(tx, unit_id)
-            shown = (await catalogue.shown(tx, [issued.gtin]))[issued.gtin]
+            shown = (await self._shelf.shown(tx, [issued.gtin]))[issued.gtin]
             taken = await tx.execute(
                 text("SELECT 1 FROM claim WHERE unit_id = ANY(CAST(:units AS bigint[])) AND state <> 'voided' LIMIT 1"),
                 {"units": [verified.unit_id, *([] if issued.mate_id is None else [issued.mate_id])]},
@@ -360,6 +360,7 @@ class ScanService:
             first_when="" if first_at is None else sentences.when(first_at, province, language),
             scan_id=scan_id,
             page_token=self._pages.make(verified.symbols, device_id, scan_id),
+            reason=issued.blocked or "",
             picture=shown.picture_hash or "",
             notice=notice.zh if chinese else notice.en,
             pays=shown.pays,

@@ -113,6 +113,7 @@ class Look:
         first_when: day and province of the first scan in words, or empty.
         scan_id: for the scan of this page, however often it is sent; None where there is nothing to scan.
         page_token: to be sent with that scan, and no other; good for five minutes.
+        reason: why the code cannot be used (`void`, `recalled`, `frozen`, `expired`), or empty.
         picture: names the content of the product's picture, or empty.
         notice: what the brand says of a unit that is recalled or void, or empty.
         pays: whether units of the product have a reward at all, by the class that law puts it in.
@@ -132,6 +133,7 @@ class Look:
     scan_id: UUID | None = None
     page_token: str = ""
     listed: bool = False
+    reason: str = ""
     picture: str = ""
     notice: str = ""
     pays: bool = True

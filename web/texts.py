@@ -48,6 +48,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "look.outer": ("这是外码", "This is the outer code"),
     "look.inactive": ("尚未激活", "Not activated yet"),
     "look.voided": ("此码不能使用", "This code cannot be used"),
+    "look.recalled": ("正在召回", "Recalled"),
     "look.forged": ("不是我们签发的码", "Not a code of ours"),
     "look.malformed": ("码不完整", "Not a whole code"),
     "facts.brand": ("签发方", "Issued by"),

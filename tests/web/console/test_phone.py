@@ -214,6 +214,7 @@ async def test_recalled_unit_says_what_the_brand_says_in_the_language_of_the_pho
         recalled = {"state": "recalled", "first": None, "last": None, "reason": "glass", "actor": "test"}
         await switching.block(console.world.opened, batch, **recalled)
         await page.goto(path_of(lines[0]))
+        await expect(page.get_by_role("heading", name="Recalled")).to_be_visible()
         await expect(page.get_by_text("being recalled")).to_be_visible()
         await expect(page.get_by_text("Bring it <b>back</b>.")).to_be_visible()
         await page.goto(path_of(lines[0]) + "?lang=zh")
