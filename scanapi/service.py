@@ -101,12 +101,12 @@ class ScanService:
         """
         language = cast("Language", request.language)
         device = self._device(request.device_id)
-        location, source = self._location(request)
         parsed, code, listed = self._recognise(request.code)
         if code is None:
             if listed is None:
                 return self._turn_away(request, parsed, device)
             code = listed.unfound
+        location, source = self._location(request)
         page = self._page(request, code.symbols)
         unproved, haste = self._weigh(request, device, page)
         host = parsed.host if parsed is not None else None
