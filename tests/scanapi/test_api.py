@@ -480,7 +480,10 @@ async def test_a_draw_is_open_to_anyone_and_its_proof_after_the_close(site: Site
 async def test_health_and_readiness_are_told_and_the_api_is_described(site: Site) -> None:
     assert (await site.client.get("/health")).text == "ok"
     ready = await site.client.get("/ready")
-    assert (ready.status_code, ready.json()) == (200, {"database": "ok", "schema": "ok", "keys": "ok"})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"database": "ok", "schema": "ok", "durability": "ok", "keys": "ok"},
+    )
     described = (await site.client.get("/schema/openapi.json")).json()
     assert "post" in described["paths"][SCANS]
 
