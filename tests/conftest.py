@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 
 # In a run in several processes the long ones start first: started last, they would leave all others idle.
 _LONG_FIRST = (
-    "tests/simulation/",
+    "tests/simulation/", "tests/attacks/test_schemathesis", "tests/attacks/",
     "tests/yima/test_processes", "tests/production/test_services", "tests/web/console/test_heatmap_browser",
     "tests/yima/test_cli", "tests/yima/test_demo", "tests/web/console/test_scans", "tests/yima/test_brokers",
     "tests/kernel/test_postgres", "tests/yima/", "tests/production/", "tests/web/", "tests/staff/",

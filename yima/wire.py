@@ -115,13 +115,18 @@ def is_host(value: bytes) -> bool:
     return found is not None and (found[1] is None or int(found[1]) <= PORT_MAX)
 
 
+def _size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(url) + sum(len(name) + len(value) for name, value in headers)
+
+
 class Connection(HttpToolsProtocol):
     """One connection; see the module's constants for what it may."""
 
     door: ClassVar[Door] = Door()
 
     _stage: str = "none"  # none, head, body, whole, refused
-    _bytes = 0
+    _bytes = 0  # of the head while it comes, then of the body
+    _fed = 0  # bytes that are being read
     _began_s = 0.0
     _waiting: asyncio.TimerHandle | None = None
     _taking: asyncio.TimerHandle | None = None
@@ -155,7 +160,7 @@ class Connection(HttpToolsProtocol):
         if self._stage == "head" and self._bytes > HEAD_BYTES_MAX:
             self._refuse(_LARGE_HEAD)
             return
-        self._bytes += len(data)
+        self._fed = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -163,7 +168,12 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal or _UNREADABLE)
         if self._stage == "whole":
-            self._stop_waiting()
+            if self._waiting is not None:
+                self._stop_waiting()
+            return
+        self._bytes += self._fed
+        if self._stage == "body" and len(self.headers) > HEADERS_MAX:  # trailers behind the body
+            self._refuse(_LARGE_HEAD)
         elif self._waiting is None and self._stage != "refused":
             self._wait()
 
@@ -179,25 +189,27 @@ class Connection(HttpToolsProtocol):
         if len(self.url) > URL_BYTES_MAX:
             self._reject(_LONG_URL)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer behind a body."""
-        super().on_header(name, value)
-        if len(self.headers) > HEADERS_MAX:
-            self._reject(_LARGE_HEAD)
-
     def on_headers_complete(self) -> None:
         """The head is whole: let the application begin."""
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX:
+        headers = self.headers
+        if len(headers) > HEADERS_MAX:
             self._reject(_LARGE_HEAD)
-        hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) != 1 and (hosts or self.parser.get_http_version() == "1.1"):
-            self._reject(_NO_HOST)
-        if hosts and not is_host(hosts[0]):
+        # counted only where so much came at all
+        if self._bytes + self._fed > HEAD_BYTES_MAX and _size(self.url, headers) > HEAD_BYTES_MAX:
+            self._reject(_LARGE_HEAD)
+        host = None
+        for name, value in headers:
+            if name == b"host":
+                if host is not None:
+                    self._reject(_NO_HOST)
+                host = value
+        if not is_host(host) if host is not None else self.parser.get_http_version() == "1.1":
             self._reject(_NO_HOST)
         super().on_headers_complete()
         self._stage = "body"
         self._bytes = 0
-        self._stop_waiting()
+        if self._waiting is not None:
+            self._stop_waiting()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body; what comes after the answer is thrown away, for a moment."""

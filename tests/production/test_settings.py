@@ -135,3 +135,14 @@ def test_all_missing_settings_of_a_token_are_named_at_once(tmp_path: Path) -> No
 @pytest.mark.parametrize("labels", ["a,a", "x" * 61])
 def test_a_wrapping_key_named_twice_or_too_long_is_refused(tmp_path: Path, labels: str) -> None:
     assert "YIMA_PKCS11_KEY" in refused(tmp_path, **(TOKEN | {"YIMA_PKCS11_KEY": labels}))
+
+
+@pytest.mark.parametrize(("text", "most"), [("1", 1), ("1000000", 1_000_000), ("", 20_000), (" 500 ", 500)])
+def test_one_time_codes_of_a_brand_a_day_are_as_many_as_the_setting_says(tmp_path: Path, text: str, most: int) -> None:
+    assert given(tmp_path, YIMA_CODES_PER_BRAND_A_DAY=text).codes_per_brand_a_day_max == most
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1000001", "1.5", "1e3", "many", "٣", "9" * 400])
+def test_a_number_of_one_time_codes_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    said = refused(tmp_path, YIMA_CODES_PER_BRAND_A_DAY=text)
+    assert "YIMA_CODES_PER_BRAND_A_DAY is a whole number from 1 to 1,000,000" in said
