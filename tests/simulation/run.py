@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
+import functools
 import logging
 import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from tests.simulation.auditor import LEFT_OPEN, Auditor, Breach
 from tests.simulation.defects import DEFECTS
 from tests.simulation.diary import Diary
 from tests.simulation.faults import FAULTS, OF_WEB, OF_WORKER, Trouble
-from tests.simulation.house import House, Program, Zygote
+from tests.simulation.house import House, Zygote
+from tests.simulation.older import Older
 from tests.simulation.stage import Stage
 from tests.simulation.workload import Crowd
 from yima import audit, broker, runtime, switching
@@ -48,13 +49,13 @@ class Plan:
         return cls(seed, planted.faults, seconds=1.0, defect=defect, favourites=planted.favourites, heal_s_max=5.0)
 
     @classmethod
-    def of(cls, seed: int, **more: object) -> Plan:
-        """The plan of a seed: each fault has its turn, alone or with others."""
+    def of(cls, seed: int, names: tuple[str, ...] = OF_WEB + OF_WORKER) -> Plan:
+        """The plan of a seed: each of the faults has its turn, alone or with others."""
         rng = random.Random(seed)
-        names = list(OF_WEB + OF_WORKER)
-        faults = [names[seed % len(names)], *rng.sample(OF_WEB, rng.choice([0, 1, 2]))]
+        others = [name for name in names if name not in OF_WORKER]
+        faults = [names[seed % len(names)], *rng.sample(others, rng.choice([0, 1, 2]))]
         early = ("early_bird",) if faults[0] in OF_WORKER else ()
-        return dataclasses.replace(cls(seed, tuple(dict.fromkeys(faults)), favourites=early), **more)  # type: ignore[arg-type]
+        return cls(seed, tuple(dict.fromkeys(faults)), favourites=early)
 
     @property
     def worker(self) -> bool:
@@ -74,6 +75,7 @@ class Report:
     kills: int
     seconds: float
     missed: list[str]
+    answered_by: dict[str, int]
     logs: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -91,7 +93,7 @@ class Report:
 class Theatre:
     """The server, the template and the zygote, for as many runs as wanted."""
 
-    def __init__(self, folder: Path, older: Callable[[House, Program], int] | None = None) -> None:
+    def __init__(self, folder: Path, older: Older | None = None) -> None:
         self.stage = Stage(folder)
         self._folder = folder
         self._older = older
@@ -103,6 +105,8 @@ class Theatre:
         with contextlib.ExitStack() as stack:
             # the broker's transport in this very process tells of every connection that a fault has cut
             logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+            if self._older is not None:
+                stack.callback(self._older.close)
             self._forks = Zygote()
             stack.callback(self._forks.close)
             stack.enter_context(self.stage.opened())
@@ -120,7 +124,7 @@ class Theatre:
     async def _play(self, plan: Plan, database: str, folder: Path) -> Report:
         began, rng, diary = time.monotonic(), random.Random(plan.seed), Diary()
         house = House(self.stage, self._forks, database, folder, diary)
-        older = None if self._older is None else lambda program: self._older(house, program)
+        older = None if self._older is None else functools.partial(self._older, house)
         late: list[Breach] = []
         async with house.opened(plan.webs, worker=plan.worker, older=older):
             if plan.defect is not None:
@@ -158,7 +162,11 @@ class Theatre:
         return Report(
             plan=plan, breaches=breaches, scans=len(diary.scans), answered=sum(1 for scan in real if scan.told),
             awarded=sum(1 for scan in real if scan.reply is not None and scan.reply["outcome"] == "awarded"),
-            kills=len(diary.kills), seconds=time.monotonic() - began, missed=trouble.missed, logs=logs,
+            kills=len(diary.kills), seconds=time.monotonic() - began, missed=trouble.missed,
+            answered_by={
+                web.name: sum(answer.server == web.name for scan in real for answer in scan.told) for web in house.webs
+            },
+            logs=logs,
         )  # fmt: skip
 
     @staticmethod
