@@ -120,20 +120,18 @@ class Vault:
 class _Signer(TimestampSigner):
     """Takes a token that seems to come from the near future: another process's clock is a little ahead of ours."""
 
-    def unsign(self, signed_value: str | bytes, max_age: int | None = None, return_timestamp: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 (itsdangerous's signature)
+    def unsign(self, signed_value: str | bytes, max_age: int | None = None, return_timestamp: bool = False) -> Any:  # noqa: ANN401 (itsdangerous's signature)
         """Verify the signature, and the age where there is a limit.
 
         Raises:
             SignatureExpired: too old, or from further ahead than clocks may differ.
             BadSignature: not ours.
         """
-        try:
-            return super().unsign(signed_value, max_age, return_timestamp)
-        except SignatureExpired as error:
-            made_at = error.date_signed
-            if made_at is None or not 0 < made_at.timestamp() - self.get_timestamp() <= CLOCK_SKEW_S_MAX:
-                raise
-            return super().unsign(signed_value, None, return_timestamp)
+        value, made_at = super().unsign(signed_value, return_timestamp=True)
+        age_s = self.get_timestamp() - made_at.timestamp()
+        if max_age is not None and not -CLOCK_SKEW_S_MAX <= age_s <= max_age:
+            raise SignatureExpired(f"The token's age is {age_s:g} s.", payload=value, date_signed=made_at)
+        return (value, made_at) if return_timestamp else value
 
 
 def _derive(master: bytes, purpose: str) -> bytes:
