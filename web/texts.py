@@ -228,6 +228,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "reason.account": ("原因：您的会员账户已被暂停领取。", "The reason: your account may not claim at present."),
     "reason.page": ("原因：这次领取不是从扫码页面发出的。", "The reason: the claim did not come from the code's page."),
+    "reason.check": ("原因：领取前的安全确认没有完成。", "The reason: a check before the claim was not finished."),
     "reason.pace": ("原因：短时间内领取过多。", "The reason: too many claims in a short time."),
     "reason.list": (
         "原因：此码或设备在核查名单上。",
