@@ -320,6 +320,19 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "draw.proof": ("下载证明文件", "Download the proof"),
     "draw.proof.later": ("抽奖结束后，这里提供证明文件。", "The proof can be downloaded here once the draw is closed."),
+    # The API's description
+    "api.title": ("接口说明", "The HTTP API"),
+    "api.version": ("版本 {version}", "Version {version}"),
+    "api.english": ("说明文字为英文。", "Its texts are English."),
+    "api.programs": ("供程序读取", "For programs"),
+    "api.contents": ("目录", "Contents"),
+    "api.bearer": ("须带令牌：{who}", "Needs the token of: {who}"),
+    "api.bearer.may": ("可带令牌：{who}", "May bear the token of: {who}"),
+    "api.fields": ("参数", "Parameters"),
+    "api.required": ("必填", "required"),
+    "api.body": ("请求体", "Body"),
+    "api.answers": ("应答", "Answers"),
+    "api.documents": ("数据格式", "Documents"),
     # Figures
     "story.title": ("演示数据", "Figures of the trial"),
     "story.lead": (

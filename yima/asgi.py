@@ -450,6 +450,7 @@ def make_litestar(
 
     secure = settings.public_url.lower().startswith("https://")
     page_errors = pages.exception_handlers(ports, secure_cookies=secure, regions=regions, story=settings.dev)
+    api_page = pages.api_page_of(ports, secure_cookies=secure, regions=regions, story=settings.dev)
     console_errors = console.exception_handlers(desk, secure_cookies=secure)
 
     @asynccontextmanager
@@ -551,7 +552,7 @@ def make_litestar(
         },
         lifespan=[lifespan],
         request_max_body_size=BODY_BYTES_MAX,
-        openapi_config=description.config(),
+        openapi_config=description.config(api_page),
         logging_config=None,
         debug=False,
     )
