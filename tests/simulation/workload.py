@@ -159,7 +159,8 @@ class Crowd:
     async def storm_on_unit(self) -> None:
         """One code on everybody's phone at the same moment; one of them gets its reward."""
         code = self._fresh.pop()
-        await self.tap(code, None)
+        if self.rng.random() < 0.5:  # else nobody has ever seen it
+            await self.tap(code, None)
         hands = self.rng.sample(self.cast.members, self.rng.randrange(20, 50))
         await asyncio.gather(*(self.tap(code, member) for member in hands))
 
