@@ -35,12 +35,12 @@ def main() -> int:
         other = None
         if asked.older is not None:
             commit = older.previous() if asked.older == "previous" else asked.older
-            other = older.Older(commit, folder / "older")
-        theatre = stack.enter_context(Theatre(folder, other).opened())
+            other = stack.enter_context(contextlib.closing(older.Older(commit, folder / "older")))
+        theatre = stack.enter_context(Theatre(folder).opened())
         for seed in range(asked.seed, asked.seed + asked.runs):
             plan = Plan.of(seed, names) if asked.defect is None else Plan.with_defect(seed, asked.defect)
             plan = dataclasses.replace(plan, faults=tuple(asked.fault)) if asked.fault else plan
-            report = theatre.play(plan)
+            report = theatre.play(plan, other)
             sys.stdout.write(f"{report}\n")
             sys.stdout.flush()
             if not report.ok:

@@ -20,12 +20,14 @@ from tests.simulation.diary import Diary
 from tests.simulation.faults import FAULTS, OF_WEB, OF_WORKER, Trouble
 from tests.simulation.house import House, Zygote
 from tests.simulation.older import Older
-from tests.simulation.stage import Stage
+from tests.simulation.stage import PARKED, Stage
 from tests.simulation.workload import Crowd
 from yima import audit, broker, runtime, switching
 
 HEAL_S_MAX = 40.0
 """So long after the last fault everybody has been answered, or something is stuck."""
+LINES_AT_ONCE = 10
+"""So many lines are activated together."""
 QUIET_S_MAX = 6.0
 """So long after the last answer nobody is within a transaction any more."""
 
@@ -93,10 +95,9 @@ class Report:
 class Theatre:
     """The server, the template and the zygote, for as many runs as wanted."""
 
-    def __init__(self, folder: Path, older: Older | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.stage = Stage(folder)
         self._folder = folder
-        self._older = older
         self._number = 0
 
     @contextlib.contextmanager
@@ -105,28 +106,27 @@ class Theatre:
         with contextlib.ExitStack() as stack:
             # the broker's transport in this very process tells of every connection that a fault has cut
             logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
-            if self._older is not None:
-                stack.callback(self._older.close)
             self._forks = Zygote()
             stack.callback(self._forks.close)
             stack.enter_context(self.stage.opened())
             yield self
 
-    def play(self, plan: Plan) -> Report:
-        """One run."""
+    def play(self, plan: Plan, older: Older | None = None) -> Report:
+        """One run; the last of the web servers is of an older version, where there is one."""
         self._number += 1
         with (
             self.stage.copy(f"run_{self._number}") as database,
             tempfile.TemporaryDirectory(dir=self._folder) as folder,
         ):
-            return asyncio.run(self._play(plan, database, Path(folder)))
+            return asyncio.run(self._play(plan, database, Path(folder), older))
 
-    async def _play(self, plan: Plan, database: str, folder: Path) -> Report:
+    async def _play(self, plan: Plan, database: str, folder: Path, older: Older | None) -> Report:
         began, rng, diary = time.monotonic(), random.Random(plan.seed), Diary()
         house = House(self.stage, self._forks, database, folder, diary)
-        older = None if self._older is None else functools.partial(self._older, house)
         late: list[Breach] = []
-        async with house.opened(plan.webs, worker=plan.worker, older=older):
+        async with house.opened(
+            plan.webs, worker=plan.worker, older=None if older is None else functools.partial(older, house)
+        ):
             if plan.defect is not None:
                 await DEFECTS[plan.defect].plant(house)
             crowd = Crowd(self.stage.cast, [web.door for web in house.webs], diary, rng, plan.favourites)
@@ -135,9 +135,9 @@ class Theatre:
             await asyncio.sleep(0.2)
             trouble = Trouble(house, random.Random(plan.seed + 1))
             went_wrong = [asyncio.create_task(self._in_a_while(trouble, name, plan)) for name in plan.faults]
-            if plan.worker:
-                await self._activate(database, rng)
             wakes = asyncio.create_task(self._sweep(house)) if plan.worker else None
+            if plan.worker:
+                went_wrong.append(asyncio.create_task(self._activate(database)))
             await asyncio.gather(asyncio.sleep(plan.seconds), *went_wrong)
             enough.set()
             try:
@@ -174,12 +174,15 @@ class Theatre:
         await asyncio.sleep(trouble.rng.uniform(0, plan.seconds * 0.4))
         await FAULTS[name](trouble)
 
-    async def _activate(self, database: str, rng: random.Random) -> None:
-        """The range that people scanned too early is activated, while they still do."""
-        await asyncio.sleep(rng.uniform(0.5, 1.0))
+    async def _activate(self, database: str) -> None:
+        """The range that people scan too early is activated bit by bit, while they do."""
         url = self.stage.url(database)
         async with runtime.connect(self.stage.settings(url), url, application="simulation") as opened:
-            await switching.activate(opened, self.stage.cast.parked_batch, first=None, last=None, actor="test")
+            for first in range(1, PARKED + 1, LINES_AT_ONCE):
+                await switching.activate(
+                    opened, self.stage.cast.parked_batch, first=first, last=first + LINES_AT_ONCE - 1, actor="test"
+                )
+                await asyncio.sleep(0.25)
 
     async def _sweep(self, house: House) -> None:
         """As beat does, but oftener: wake the worker for its sweep."""
