@@ -151,10 +151,8 @@ class ScanController(Controller):
         operation_class=ScanOperation,
     )
     async def scan(self, request: Request[Any, Any, Any], data: JSONBody[ScanIn], deps: Given) -> Response[bytes]:
-        """Judge, award and record one scan; the reply is sent after its commit.
-
-        The web server's requests are answered by `ScanEndpoint`, which stands before the framework.
-        """
+        """Judge, award and record one scan; the reply comes after its commit, and again for the same `scan_id`."""
+        # The web server's requests are answered by `ScanEndpoint`, which stands before the framework.
         address = None if request.client is None else request.client.host
         reply = await endpoint.submit(deps.scans, deps.tokens, request.scope["headers"], data, address)
         return Response(reply, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
+from msgspec import Meta
 
 from kernel.errors import NotAuthenticated, YimaError
 from members.tokens import Bearer, Tokens
@@ -34,19 +35,22 @@ _OK_HEADERS: Final = ((b"content-type", b"application/json"), (b"cache-control",
 class LocationIn(msgspec.Struct, forbid_unknown_fields=True):
     """Where the scan was, as the device says it."""
 
-    lat: float | None = None
-    lng: float | None = None
-    datum: str | None = None
-    accuracy_m: float | None = None
-    source: str = "gps"
+    lat: Annotated[float | None, Meta(description="Degrees, -90 to 90.", examples=[30.25])] = None
+    lng: Annotated[float | None, Meta(description="Degrees, -180 to 180.", examples=[120.17])] = None
+    datum: Annotated[
+        str | None,
+        Meta(description="`wgs84` or `gcj02`, which is converted on the Chinese mainland only."),
+    ] = None
+    accuracy_m: Annotated[float | None, Meta(description="Radius in metres.", examples=[12])] = None
+    source: Annotated[str, Meta(description="`gps`, `wechat`, `ip` or `none`; the latter two are no points.")] = "gps"
 
 
 class ScanIn(msgspec.Struct, forbid_unknown_fields=True):
     """A scan. `scan_id` is the client's; sent again with the same body it gets the first reply again."""
 
-    scan_id: UUID
-    code: str
-    device_id: str | None = None
+    scan_id: Annotated[UUID, Meta(description="The client's, new for each scan, the same when it is sent again.")]
+    code: Annotated[str, Meta(description="A code, or the URL that bears it, as it was scanned or typed.")]
+    device_id: Annotated[str | None, Meta(description="The device's name for itself, at most 200 characters.")] = None
     location: LocationIn | None = None
 
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, post
 from litestar.params import JSONBody
+from msgspec import Meta
 
 from members import signin
 from members.tokens import LIFE_DAYS
 from scanapi import bodies, described, once, phone_door
 from scanapi.api import Given, SignedIn, language_of
 
+Brand = Annotated[str, Meta(description="The brand's slug.")]
+Phone = Annotated[str, Meta(description="11 digits, or + and the country code.")]
+
 
 class CodeIn(msgspec.Struct, forbid_unknown_fields=True):
     """Asks for a one-time code."""
 
-    brand: str
-    phone: str
+    brand: Brand
+    phone: Phone
 
 
 class CodeSent(msgspec.Struct):
@@ -30,9 +34,9 @@ class CodeSent(msgspec.Struct):
 class SignInIn(msgspec.Struct, forbid_unknown_fields=True):
     """Signs in with a one-time code."""
 
-    brand: str
-    phone: str
-    code: str
+    brand: Brand
+    phone: Phone
+    code: Annotated[str, Meta(description="The six digits that were sent.")]
 
 
 class SignInController(Controller):

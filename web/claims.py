@@ -49,8 +49,8 @@ _BUTTONS: Final = {
 _CLAIMED: Final = frozenset({"kept", "held", "paid"})
 _REWARDED: Final = frozenset({"first", "seen", "inactive", "leaked"})
 _CLASSES: Final = {
-    "impossible_travel": "place", "leaked_key": "key", "blocked_member": "account", "page_token": "page",
-    "velocity": "pace", "proof_of_work": "pace", "block_list": "list",
+    "impossible_travel": "place", "leaked_key": "key", "blocked_member": "account", "block_list": "list",
+    "velocity": "pace", "page_token": "page", "proof_of_work": "check",
 }  # fmt: skip
 """What kind of reason a rule is: enough to know what to answer, and too little to learn the rule by."""
 SENT: Final = (

@@ -7,7 +7,8 @@ link previews fetch addresses.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -23,7 +24,7 @@ from codegen import gs1
 from kernel.errors import InvalidInput, NotAuthenticated, TooMany, YimaError
 from traceability.regions import Regions
 from traceability.scans import Look
-from web import claims, failures, linksets, livery, older, reporting, resolver, story, visits, wechat
+from web import api_page, claims, failures, linksets, livery, older, reporting, resolver, story, visits, wechat
 from web.assets import static_route
 from web.desk import Desk, open_desk
 from web.ports import Ports
@@ -368,6 +369,13 @@ def routes(
             request_max_body_size=visits.FORM_BYTES_MAX,
         )
     ]
+
+
+def api_page_of(
+    ports: Ports, *, secure_cookies: bool, regions: Regions | None = None, story: bool = True
+) -> Callable[[Request[Any, Any, Any], dict[str, Any]], Response[bytes]]:
+    """Makes the page of the HTTP API of its description; see `routes` for the arguments."""
+    return partial(api_page.show, open_desk(ports, secure_cookies=secure_cookies, regions=regions, story=story))
 
 
 def exception_handlers(

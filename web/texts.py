@@ -228,6 +228,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "reason.account": ("原因：您的会员账户已被暂停领取。", "The reason: your account may not claim at present."),
     "reason.page": ("原因：这次领取不是从扫码页面发出的。", "The reason: the claim did not come from the code's page."),
+    "reason.check": ("原因：领取前的安全确认没有完成。", "The reason: a check before the claim was not finished."),
     "reason.pace": ("原因：短时间内领取过多。", "The reason: too many claims in a short time."),
     "reason.list": (
         "原因：此码或设备在核查名单上。",
@@ -319,6 +320,19 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "draw.proof": ("下载证明文件", "Download the proof"),
     "draw.proof.later": ("抽奖结束后，这里提供证明文件。", "The proof can be downloaded here once the draw is closed."),
+    # The API's description
+    "api.title": ("接口说明", "The HTTP API"),
+    "api.version": ("版本 {version}", "Version {version}"),
+    "api.english": ("说明文字为英文。", "Its texts are English."),
+    "api.programs": ("供程序读取", "For programs"),
+    "api.contents": ("目录", "Contents"),
+    "api.bearer": ("须带令牌：{who}", "Needs the token of: {who}"),
+    "api.bearer.may": ("可带令牌：{who}", "May bear the token of: {who}"),
+    "api.fields": ("参数", "Parameters"),
+    "api.required": ("必填", "required"),
+    "api.body": ("请求体", "Body"),
+    "api.answers": ("应答", "Answers"),
+    "api.documents": ("数据格式", "Documents"),
     # Figures
     "story.title": ("演示数据", "Figures of the trial"),
     "story.lead": (

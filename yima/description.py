@@ -1,11 +1,14 @@
-"""The API's own description: OpenAPI under `/schema` as JSON and YAML."""
+"""The API's own description: OpenAPI under `/schema` as JSON and YAML, and as a page for people."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any, cast
 
+from litestar import MediaType, Request, Response
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 INTRODUCTION = """\
@@ -18,13 +21,33 @@ themselves take an `Idempotency-Key`; a scan has its `scan_id`.
 """
 
 
-def config() -> OpenAPIConfig:
-    """What the framework makes the description of."""
+Show = Callable[[Request[Any, Any, Any], dict[str, Any]], Response[bytes]]
+"""Makes a page of the description."""
+
+
+class PagePlugin(OpenAPIRenderPlugin):
+    """Shows the description to people.
+
+    The framework's own viewers load scripts of other hosts into our origin.
+    """
+
+    def __init__(self, show: Show) -> None:
+        super().__init__(path="/", media_type=MediaType.HTML)
+        self._show = show
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Make the page; the framework sends a whole response as well as its body."""
+        return cast("bytes", self._show(request, openapi_schema))
+
+
+def config(show: Show) -> OpenAPIConfig:
+    """What the framework makes the description of; `show` makes its page."""
     return OpenAPIConfig(
         title="Yima 一码",
         version=version("yima"),
         description=INTRODUCTION,
         path="/schema",
+        use_handler_docstrings=True,
         components=Components(
             security_schemes={
                 "member": SecurityScheme(
@@ -41,9 +64,9 @@ def config() -> OpenAPIConfig:
             Tag("draws", "Draws that anyone may check."),
             Tag("line", "The printing line: captures, print runs, states, cartons."),
         ],
-        # The document alone: the framework's viewers load scripts of other hosts into our origin.
         render_plugins=[
-            JsonRenderPlugin(path=["/", "/openapi.json"]),
+            PagePlugin(show),
+            JsonRenderPlugin(path="/openapi.json"),
             YamlRenderPlugin(path=["/openapi.yaml", "/openapi.yml"]),
         ],
     )

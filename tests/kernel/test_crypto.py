@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from itsdangerous import BadSignature, SignatureExpired
 from sqlalchemy import text
 
-from kernel.crypto import BlindIndex, Vault, load_data_key
+from kernel.crypto import CLOCK_SKEW_S_MAX, BlindIndex, Vault, load_data_key
 from kernel.errors import ConfigurationError
 from yima.runtime import Runtime
 
@@ -152,3 +152,24 @@ async def test_data_keys_are_different_for_each_purpose_and_not_stored_readably(
         stored = list((await tx.execute(text("SELECT sealed FROM data_key"))).scalars())
     assert first != second
     assert not any(first in row or second in row for row in stored)
+
+
+@pytest.mark.parametrize(
+    ("behind_s", "good"), [(0, True), (1, True), (CLOCK_SKEW_S_MAX, True), (CLOCK_SKEW_S_MAX + 1, False)]
+)
+def test_a_token_is_good_at_once_where_the_clock_is_a_little_behind(
+    monkeypatch: pytest.MonkeyPatch, behind_s: int, good: bool
+) -> None:
+    """It was made by a process on another machine, whose clock is ahead."""
+    serializer = Vault(["x" * 32]).serializer("page")
+    moment = 1_800_000_000
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: moment)
+    token = serializer.dumps("a")
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: moment - behind_s)
+    if good:
+        assert serializer.loads(token, max_age=300) == "a"
+        with pytest.raises(BadSignature):
+            serializer.loads(("b" if token[0] == "a" else "a") + token[1:], max_age=300)
+    else:
+        with pytest.raises(SignatureExpired):
+            serializer.loads(token, max_age=300)

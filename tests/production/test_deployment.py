@@ -283,7 +283,7 @@ async def test_every_metric_of_alerts_and_dashboard_exists(site: Edge) -> None:
     # what only shows once it happened, or where WAL is archived
     figures.scans.outcomes["awarded"] += 1
     figures.stored = Stored(archived_age_s=1.0, rollup_lag_s=1.0, tasks={"due": 0}, messages={"due": 0},
-                            heartbeats_s={"beat": 1.0})  # fmt: skip
+                            heartbeats_s={"beat": 1.0}, alarms={"brand": 0}, hosts={"tea": True})  # fmt: skip
     known = figures.names()
     for expression in expressions():
         assert balanced(expression), expression

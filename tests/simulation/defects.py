@@ -114,6 +114,16 @@ DEFECTS: dict[str, Defect] = {
         "prizes won and left are the stock", _spoiled("prize", "BEFORE UPDATE", 'NEW."left" := OLD."left"; RETURN NEW;')
     ),
     "prizes are not written": Defect("prizes that were told are the winner's", _now_and_then("prize_award")),
+    "new units are not kept": Defect(
+        "what claim.unit_id names is there",
+        _spoiled(
+            "unit", "AFTER INSERT", "IF random() < 0.1 THEN DELETE FROM unit WHERE id = NEW.id; END IF; RETURN NULL;"
+        ),
+    ),
+    "lots of a journal that is not there": Defect(
+        "what lot.journal_id names is there",
+        _spoiled("lot", "BEFORE INSERT", "NEW.journal_id := NEW.journal_id + 1000000000; RETURN NEW;"),
+    ),
     "forged codes are counted once only": Defect(
         "forged codes are counted", _spoiled("refused_count", "BEFORE UPDATE", "NEW.count := OLD.count; RETURN NEW;"),
         favourites=("forger",),

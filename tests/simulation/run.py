@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
+import functools
 import logging
 import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,13 +18,16 @@ from tests.simulation.auditor import LEFT_OPEN, Auditor, Breach
 from tests.simulation.defects import DEFECTS
 from tests.simulation.diary import Diary
 from tests.simulation.faults import FAULTS, OF_WEB, OF_WORKER, Trouble
-from tests.simulation.house import House, Program, Zygote
-from tests.simulation.stage import Stage
+from tests.simulation.house import House, Zygote
+from tests.simulation.older import Older
+from tests.simulation.stage import PARKED, Stage
 from tests.simulation.workload import Crowd
 from yima import audit, broker, runtime, switching
 
 HEAL_S_MAX = 40.0
 """So long after the last fault everybody has been answered, or something is stuck."""
+LINES_AT_ONCE = 10
+"""So many lines are activated together."""
 QUIET_S_MAX = 6.0
 """So long after the last answer nobody is within a transaction any more."""
 
@@ -48,13 +51,13 @@ class Plan:
         return cls(seed, planted.faults, seconds=1.0, defect=defect, favourites=planted.favourites, heal_s_max=5.0)
 
     @classmethod
-    def of(cls, seed: int, **more: object) -> Plan:
-        """The plan of a seed: each fault has its turn, alone or with others."""
+    def of(cls, seed: int, names: tuple[str, ...] = OF_WEB + OF_WORKER) -> Plan:
+        """The plan of a seed: each of the faults has its turn, alone or with others."""
         rng = random.Random(seed)
-        names = list(OF_WEB + OF_WORKER)
-        faults = [names[seed % len(names)], *rng.sample(OF_WEB, rng.choice([0, 1, 2]))]
+        others = [name for name in names if name not in OF_WORKER]
+        faults = [names[seed % len(names)], *rng.sample(others, rng.choice([0, 1, 2]))]
         early = ("early_bird",) if faults[0] in OF_WORKER else ()
-        return dataclasses.replace(cls(seed, tuple(dict.fromkeys(faults)), favourites=early), **more)  # type: ignore[arg-type]
+        return cls(seed, tuple(dict.fromkeys(faults)), favourites=early)
 
     @property
     def worker(self) -> bool:
@@ -74,6 +77,7 @@ class Report:
     kills: int
     seconds: float
     missed: list[str]
+    answered_by: dict[str, int]
     logs: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -91,10 +95,9 @@ class Report:
 class Theatre:
     """The server, the template and the zygote, for as many runs as wanted."""
 
-    def __init__(self, folder: Path, older: Callable[[House, Program], int] | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.stage = Stage(folder)
         self._folder = folder
-        self._older = older
         self._number = 0
 
     @contextlib.contextmanager
@@ -108,21 +111,22 @@ class Theatre:
             stack.enter_context(self.stage.opened())
             yield self
 
-    def play(self, plan: Plan) -> Report:
-        """One run."""
+    def play(self, plan: Plan, older: Older | None = None) -> Report:
+        """One run; the last of the web servers is of an older version, where there is one."""
         self._number += 1
         with (
             self.stage.copy(f"run_{self._number}") as database,
             tempfile.TemporaryDirectory(dir=self._folder) as folder,
         ):
-            return asyncio.run(self._play(plan, database, Path(folder)))
+            return asyncio.run(self._play(plan, database, Path(folder), older))
 
-    async def _play(self, plan: Plan, database: str, folder: Path) -> Report:
+    async def _play(self, plan: Plan, database: str, folder: Path, older: Older | None) -> Report:
         began, rng, diary = time.monotonic(), random.Random(plan.seed), Diary()
         house = House(self.stage, self._forks, database, folder, diary)
-        older = None if self._older is None else lambda program: self._older(house, program)
         late: list[Breach] = []
-        async with house.opened(plan.webs, worker=plan.worker, older=older):
+        async with house.opened(
+            plan.webs, worker=plan.worker, older=None if older is None else functools.partial(older, house)
+        ):
             if plan.defect is not None:
                 await DEFECTS[plan.defect].plant(house)
             crowd = Crowd(self.stage.cast, [web.door for web in house.webs], diary, rng, plan.favourites)
@@ -131,9 +135,9 @@ class Theatre:
             await asyncio.sleep(0.2)
             trouble = Trouble(house, random.Random(plan.seed + 1))
             went_wrong = [asyncio.create_task(self._in_a_while(trouble, name, plan)) for name in plan.faults]
-            if plan.worker:
-                await self._activate(database, rng)
             wakes = asyncio.create_task(self._sweep(house)) if plan.worker else None
+            if plan.worker:
+                went_wrong.append(asyncio.create_task(self._activate(database)))
             await asyncio.gather(asyncio.sleep(plan.seconds), *went_wrong)
             enough.set()
             try:
@@ -158,7 +162,11 @@ class Theatre:
         return Report(
             plan=plan, breaches=breaches, scans=len(diary.scans), answered=sum(1 for scan in real if scan.told),
             awarded=sum(1 for scan in real if scan.reply is not None and scan.reply["outcome"] == "awarded"),
-            kills=len(diary.kills), seconds=time.monotonic() - began, missed=trouble.missed, logs=logs,
+            kills=len(diary.kills), seconds=time.monotonic() - began, missed=trouble.missed,
+            answered_by={
+                web.name: sum(answer.server == web.name for scan in real for answer in scan.told) for web in house.webs
+            },
+            logs=logs,
         )  # fmt: skip
 
     @staticmethod
@@ -166,12 +174,15 @@ class Theatre:
         await asyncio.sleep(trouble.rng.uniform(0, plan.seconds * 0.4))
         await FAULTS[name](trouble)
 
-    async def _activate(self, database: str, rng: random.Random) -> None:
-        """The range that people scanned too early is activated, while they still do."""
-        await asyncio.sleep(rng.uniform(0.5, 1.0))
+    async def _activate(self, database: str) -> None:
+        """The range that people scan too early is activated bit by bit, while they do."""
         url = self.stage.url(database)
         async with runtime.connect(self.stage.settings(url), url, application="simulation") as opened:
-            await switching.activate(opened, self.stage.cast.parked_batch, first=None, last=None, actor="test")
+            for first in range(1, PARKED + 1, LINES_AT_ONCE):
+                await switching.activate(
+                    opened, self.stage.cast.parked_batch, first=first, last=first + LINES_AT_ONCE - 1, actor="test"
+                )
+                await asyncio.sleep(0.25)
 
     async def _sweep(self, house: House) -> None:
         """As beat does, but oftener: wake the worker for its sweep."""

@@ -18,6 +18,8 @@ from tests.simulation.stage import Cast, Code, Member
 PATIENCE_S = 4.0
 """How long a phone waits for one answer."""
 TRIES_MAX = 12
+KEPT_MIN = 60
+"""So many codes nobody has scanned are kept: for whoever is about to, and for the last scans of a run."""
 SYMBOLS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -159,7 +161,8 @@ class Crowd:
     async def storm_on_unit(self) -> None:
         """One code on everybody's phone at the same moment; one of them gets its reward."""
         code = self._fresh.pop()
-        await self.tap(code, None)
+        if self.rng.random() < 0.5:  # else nobody has ever seen it
+            await self.tap(code, None)
         hands = self.rng.sample(self.cast.members, self.rng.randrange(20, 50))
         await asyncio.gather(*(self.tap(code, member) for member in hands))
 
@@ -184,6 +187,11 @@ class Crowd:
             self.insist(scan, code.text, member, "own"),
             self.insist(scan, code.text if same_code else self._fresh[0].text, other, "own"),
         )
+
+    async def returner(self) -> None:
+        """Scans what somebody may have scanned before."""
+        await self.tap(self.rng.choice(self.cast.codes), self._member())
+        await asyncio.sleep(0.05)
 
     async def early_bird(self) -> None:
         """Scans a unit that is not activated yet."""
@@ -227,7 +235,7 @@ class Crowd:
         return False
 
     async def act(self, enough: asyncio.Event, at_once: int = 20) -> None:
-        """Let people come and go until it is enough, or all codes have been scanned."""
+        """Let people come and go until it is enough; when all has been bought, they look at what they have."""
         kinds: list[tuple[Any, int]] = [
             (self.shopper, 30), (self.double_tap, 10), (self.curious, 10), (self.cloner, 8), (self.storm_on_unit, 1),
             (self.storm_on_member, 3), (self.storm_on_prize, 3), (self.thief_of_ids, 5), (self.early_bird, 8),
@@ -237,8 +245,8 @@ class Crowd:
         weights = [weight * (10 if kind.__name__ in self.favourites else 1) for kind, weight in kinds]
 
         async def come() -> None:
-            while not enough.is_set() and len(self._fresh) > 60:
-                (person,) = self.rng.choices(people, weights)
+            while not enough.is_set():
+                (person,) = self.rng.choices(people, weights) if len(self._fresh) > KEPT_MIN else (self.returner,)
                 await person()
                 await asyncio.sleep(0.01 * self.rng.random())
 

@@ -11,6 +11,7 @@ from litestar import Response, get
 from litestar.types import ControllerRouterHandler
 from markupsafe import Markup
 
+from campaigns import appeals
 from insights import overview
 from insights.overview import GROUPS, TOP_ROWS, Charts, Counts, Window
 from insights.patience import TooSlow, reading
@@ -86,6 +87,7 @@ async def show(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
     charts: list[Chart] = []
     panels: list[Panel] = []
     stands, host, slow = None, None, False
+    appealed = (0, 0)
     try:
         async with reading(desk.means.db) as tx:
             counted = await overview.count(tx, brand_id=seat.brand.id, windows=windows)
@@ -93,6 +95,7 @@ async def show(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
             stands = await overview.standing(tx, brand_id=seat.brand.id)
             products = await catalogue.list_products(tx, brand_id=seat.brand.id)
             host = await handover.of(tx, seat.brand.id)
+            appealed = await appeals.count_open(tx, brand_id=seat.brand.id, at=at)
         drawn = await overview.charts(desk.means.db, desk.means.views, brand_id=seat.brand.id, window=chart_window)
         panels = [
             _panel(seat, name, windows[n], counted[n], counted[n + 1], (days[n], forged[n], forged[n + 1]))
@@ -110,6 +113,7 @@ async def show(desk: GivenDesk, seat: GivenSeat) -> Response[bytes]:
         panels=panels,
         stands=stands,
         host=host,
+        appealed=appealed if Permission.SEE_MEMBERS in seat.may else (0, 0),
         charts=charts,
         chart_days=CHART_DAYS,
         stamp=words.stamp,

@@ -108,6 +108,9 @@ async def test_appeals_page_marks_what_is_overdue_and_pays_what_is_granted(conso
     listed = (await staff.get(console.path("/appeals"))).text
     assert "1 open, 1 of them overdue" in listed
     assert ">Overdue<" in listed
+    assert "1 of them overdue" in (await staff.get(console.path())).text
+    analyst = await console.client(Role.ANALYST)
+    assert "overdue" not in (await analyst.get(console.path())).text
     (appeal,) = re.findall(r'id="appeal-(\d+)"', listed)
     assert (await staff.post(console.path(f"/appeals/{appeal}"), {"decision": "grant"})).status_code == 303
     assert "Appeal" in (await staff.get(console.path("/appeals?state=granted"))).text

@@ -4,6 +4,10 @@ from typing import Final
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     "nav.appeals": ("申诉", "Appeals"),
+    "overview.appeals": (
+        "有 {n:,} 件申诉待答复，其中 {late:,} 件逾期。",
+        "{n:,} appeals wait for an answer, {late:,} of them overdue.",
+    ),
     "appeals.title": ("申诉", "Appeals"),
     "appeals.lead": (
         "被规则拒绝或暂缓的消费者请人工复核。通过即发放奖励；不通过须写一句话，消费者会看到。期限在品牌设置里定。",
