@@ -68,10 +68,12 @@ async def _make(found: Settings, url: str, home: Path) -> World:
 def _measure(world: World, address: str, url: str, home: Path, growth: tuple[int, int]) -> list[Row]:
     fresh = Requests(home / "fresh.tsv", world.fresh(CODES - 4 * HOT_CODES // 3))
     fresh.send(address, WARM_UP_S)
-    with scan_peers.decoding(PORT + 1) as decoder:
-        forged_lines = Requests(home / "forged.tsv", world.forged())
-        decoded = forged_lines.send(decoder, SECONDS // 2, again=True)
-        forged = forged_lines.send(address, SECONDS // 2, again=True)
+    forged_lines = Requests(home / "forged.tsv", world.forged())
+    decoded = {}
+    for bare in (False, True):
+        with scan_peers.decoding(PORT + 1, bare=bare) as decoder:
+            decoded[bare] = forged_lines.send(decoder, SECONDS // 2, again=True)
+    forged = forged_lines.send(address, SECONDS // 2, again=True)
     scans = fresh.send(address, SECONDS)
     with scan_peers.database(url) as peer:
         bench, clients = max((scan_peers.pgbench(peer, home, n, SECONDS // 2), n) for n in scan_peers.PGBENCH_CLIENTS)
@@ -87,7 +89,8 @@ def _measure(world: World, address: str, url: str, home: Path, growth: tuple[int
         _alone("half load", half.per_s, "scans/s"),
         _alone("p99 at half load", half.p99_ms, "ms"),
         _alone("lone scan, median", lone_ms, "ms"),
-        _row("forged codes", forged.per_s, "requests/s", "decoding only", decoded.per_s),
+        _row("forged codes", forged.per_s, "requests/s", "decoding endpoint", decoded[False].per_s),
+        _row("forged codes", forged.per_s, "requests/s", "no framework", decoded[True].per_s),
     ]
     for name, lines in (
         ("one hot code", world.hot_code(HOT_CODES)),

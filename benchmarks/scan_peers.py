@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,9 @@ from typing import Final
 
 import msgspec
 import uvicorn
+from litestar import Litestar, post
 from litestar.enums import ScopeType
+from litestar.params import JSONBody
 from litestar.types import Receive, Scope, Send
 from sqlalchemy import BigInteger, Identity, create_engine, text
 from sqlalchemy.engine import URL, make_url
@@ -35,6 +38,7 @@ from yima import processes
 
 PGBENCH_CLIENTS: Final = (1, 16, 64)
 ORM_CLIENTS: Final = 16
+START_S_MAX: Final = 30.0
 
 _TABLES: Final = """
 CREATE TABLE b_unit (id bigint PRIMARY KEY, claimed_by bigint, scans int NOT NULL);
@@ -171,36 +175,53 @@ async def _orm(peer: URL, seconds: float) -> float:
 _DECODER: Final = msgspec.json.Decoder(ScanIn)
 
 
-async def decode(scope: Scope, receive: Receive, send: Send) -> None:
-    """An application that reads a scan's body and answers that it did: no framework, no layer."""
+@post("/api/v1/scans", status_code=200)
+async def decode(data: JSONBody[ScanIn]) -> dict[str, str]:
+    """An endpoint of the framework that reads a scan's body and answers that it did."""
+    return {"read": str(data.scan_id)}
+
+
+async def decode_bare(scope: Scope, receive: Receive, send: Send) -> None:
+    """The same without framework and layers: nothing can read a body with less in this web server."""
     assert scope["type"] == ScopeType.HTTP
-    message = await receive()
-    assert message["type"] == "http.request"
-    _DECODER.decode(message["body"])
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+    body, more = b"", True
+    while more:
+        message = await receive()
+        assert message["type"] == "http.request"
+        body, more = body + message["body"], message["more_body"]
+    answer = msgspec.json.encode({"read": str(_DECODER.decode(body).scan_id)})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"{}", "more_body": False})
+    await send({"type": "http.response.body", "body": answer, "more_body": False})
 
 
 @contextmanager
-def decoding(port: int) -> Iterator[str]:
-    """The address of a process that serves `decode`, by the same web server as ours."""
+def decoding(port: int, *, bare: bool) -> Iterator[str]:
+    """The address of a process that serves `decode` or `decode_bare`, by the same web server as ours."""
     with processes.listen(("127.0.0.1", port)) as listening:
         child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.scan_peers", str(listening.fileno())], pass_fds=[listening.fileno()]
+            [sys.executable, "-m", "benchmarks.scan_peers", "bare" if bare else "framework", str(listening.fileno())],
+            pass_fds=[listening.fileno()],
         )
         try:
+            _wait(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             child.terminate()
             child.wait()
 
 
-def _serve(descriptor: int) -> None:
-    import socket  # noqa: PLC0415 (only the child needs it)
+def _wait(port: int) -> None:
+    """Wait until it answers; the socket takes connections before."""
+    with socket.create_connection(("127.0.0.1", port), timeout=START_S_MAX) as asking:
+        asking.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        asking.recv(1)
 
+
+def _serve(kind: str, descriptor: int) -> None:
+    application = decode_bare if kind == "bare" else Litestar([decode])
     config = uvicorn.Config(
-        decode, loop="uvloop", http="httptools", lifespan="off", access_log=False, log_config=None, ws="none",
+        application, loop="uvloop", http="httptools", lifespan="off", access_log=False, log_config=None, ws="none",
         server_header=False, proxy_headers=False,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
@@ -208,4 +229,4 @@ def _serve(descriptor: int) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    _serve(int(sys.argv[1]))
+    _serve(sys.argv[1], int(sys.argv[2]))
