@@ -192,8 +192,11 @@ class MemberController(Controller):
         bearer = bearer_of(request, deps.tokens)
         if bearer is None:
             raise NotAuthenticated("This needs an Authorization header: Bearer TOKEN.")
-        async with deps.db.transaction() as tx:
-            await people.confirm_adult(tx, brand_id=bearer.brand_id, member_id=bearer.member_id)
+        try:
+            async with deps.db.transaction() as tx:
+                await people.confirm_adult(tx, brand_id=bearer.brand_id, member_id=bearer.member_id)
+        except NotFound:
+            raise NotAuthenticated("The bearer of this token is no member any more: sign in again.") from None
 
 
 class DrawController(Controller):

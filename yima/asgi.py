@@ -28,7 +28,7 @@ from members import wechat
 from members.tokens import Tokens
 from members.wechat_apps import LiveApps
 from members.wechat_door import Door
-from scanapi import api, line_api, problems, sign_in_api, wechat_api
+from scanapi import api, appeal_api, line_api, problems, sign_in_api, wechat_api
 from scanapi.api import Deps
 from scanapi.endpoint import BODY_BYTES_MAX, ScanEndpoint
 from scanapi.limits import Limits
@@ -254,6 +254,7 @@ def make_litestar(
         route_handlers=[
             *api.CONTROLLERS,
             *sign_in_api.CONTROLLERS,
+            *appeal_api.CONTROLLERS,
             *line_api.CONTROLLERS,
             wechat_api.WechatController,
             health,

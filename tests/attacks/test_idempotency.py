@@ -201,5 +201,6 @@ async def test_every_write_that_is_described_takes_a_key_or_says_why_not(fort: F
         "/api/v1/sign-in",  # its code is good once, and an answer kept would make it good twice
         "/api/v1/sign-in/wechat",  # as above
         "/api/v1/me/adult",  # said again, nothing changes
+        "/api/v1/appeals",  # one for a member and a unit
     }
     assert without == naturally

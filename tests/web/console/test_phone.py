@@ -272,3 +272,41 @@ async def test_pictures_of_brand_and_product_are_painted_anew_and_kept_for_good(
     sent = {"data": {"csrf": analyst.csrf}, "files": {"header": ("x", b"x")}}
     refused = await analyst.http.post(f"{brand_page}/header", **sent)
     assert refused.status_code == 403
+
+
+async def test_app_appeals_by_its_token_once_and_reads_the_answer(console: Console):
+    line = console.world.lines[150]
+    await console.world.scan(line, member=None, device_id="a", location=place(39.91, 116.40))
+    await console.world.scan(line, member=10, device_id="b", location=place(23.13, 113.26))
+    http = await console.visitor()
+    code = {"code": line}
+    assert (await http.post("/api/v1/appeals", json=code)).status_code == 401
+    other = {"Authorization": f"Bearer {session_of(console, 11)}"}
+    assert (await http.post("/api/v1/appeals", json=code, headers=other)).status_code == 409
+    own = {"Authorization": f"Bearer {session_of(console, 10)}"}
+    first, again = [(await http.post("/api/v1/appeals", json=code, headers=own)).json() for _ in range(2)]
+    assert first == again
+    assert (first["state"], first["said"], first["decided_at"]) == ("open", "", None)
+    staff = await console.client(Role.MARKETER)
+    path = console.path(f"/appeals/{first['appeal']}")
+    await staff.post(path, {"decision": "decline", "said": "No receipt."})
+    (answered,) = (await http.get("/api/v1/me/appeals", headers=own)).json()
+    assert (answered["appeal"], answered["state"], answered["said"]) == (first["appeal"], "declined", "No receipt.")
+    assert (await http.get("/api/v1/me/appeals", headers=other)).json() == []
+    unknown = await http.post("/api/v1/appeals", json={"code": "7Q0ZAB12CD34EF56GH78"}, headers=own)
+    assert unknown.status_code == 404
+    assert (await http.post("/api/v1/appeals", json={**code, "state": "granted"}, headers=own)).status_code == 400
+
+
+async def test_app_says_once_that_its_member_is_an_adult(console: Console):
+    http = await console.visitor()
+    assert (await http.post("/api/v1/me/adult")).status_code == 401
+    own = {"Authorization": f"Bearer {session_of(console, 12)}"}
+    for _ in range(2):
+        assert (await http.post("/api/v1/me/adult", headers=own)).status_code == 204
+    async with console.opened.db.transaction() as tx:
+        kept = await tx.execute(
+            text("SELECT count(*) FROM consent WHERE purpose = 'adult' AND member_id = :m"),
+            {"m": console.world.member_ids[12]},
+        )
+        assert kept.scalar_one() == 1
