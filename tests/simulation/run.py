@@ -14,6 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from kernel.db import StatementFailed
+from kernel.errors import ConfigurationError, Conflict
+from scanapi import settle
 from tests.simulation.auditor import LEFT_OPEN, Auditor, Breach
 from tests.simulation.defects import DEFECTS
 from tests.simulation.diary import Diary
@@ -23,6 +29,7 @@ from tests.simulation.older import Older
 from tests.simulation.stage import PARKED, Stage
 from tests.simulation.workload import Crowd
 from yima import audit, broker, runtime, switching
+from yima.runtime import Runtime
 
 HEAL_S_MAX = 40.0
 """So long after the last fault everybody has been answered, or something is stuck."""
@@ -30,6 +37,11 @@ LINES_AT_ONCE = 10
 """So many lines are activated together."""
 QUIET_S_MAX = 6.0
 """So long after the last answer nobody is within a transaction any more."""
+
+
+_HELD = text("""
+    SELECT id FROM claim WHERE state = 'pending' AND reason <> 'inactive' ORDER BY random() LIMIT 5
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,7 @@ class Report:
     awarded: int
     kills: int
     seconds: float
+    decided: int
     missed: list[str]
     answered_by: dict[str, int]
     logs: dict[str, str] = field(default_factory=dict)
@@ -88,6 +101,7 @@ class Report:
     def __str__(self) -> str:
         said = f"seed {self.plan.seed:4d} {'ok ' if self.ok else 'BAD'} {self.seconds:5.1f} s "
         said += f"{self.scans} scans, {self.answered} answered, {self.awarded} awarded: {', '.join(self.plan.faults)}"
+        said += f"; {self.decided} holds decided" if self.decided else ""
         said += f" (never came to: {', '.join(self.missed)})" if self.missed else ""
         return "\n".join([said, *(f"    {breach}" for breach in self.breaches)])
 
@@ -136,6 +150,7 @@ class Theatre:
             trouble = Trouble(house, random.Random(plan.seed + 1))
             went_wrong = [asyncio.create_task(self._in_a_while(trouble, name, plan)) for name in plan.faults]
             wakes = asyncio.create_task(self._sweep(house)) if plan.worker else None
+            deciding = asyncio.create_task(self._decide(database, diary, random.Random(plan.seed + 2)))
             if plan.worker:
                 went_wrong.append(asyncio.create_task(self._activate(database)))
             await asyncio.gather(asyncio.sleep(plan.seconds), *went_wrong)
@@ -152,9 +167,10 @@ class Theatre:
             except TimeoutError as error:
                 late.append(Breach("everything heals", 1, (str(error) or f"not within {plan.heal_s_max:g} s",)))
                 acting.cancel()
-            if wakes is not None:
-                wakes.cancel()
-            await asyncio.gather(acting, *([] if wakes is None else [wakes]), return_exceptions=True)
+            others = [deciding] if wakes is None else [deciding, wakes]
+            for task in others:
+                task.cancel()
+            await asyncio.gather(acting, *others, return_exceptions=True)
             late += await self._quiet(database)
         breaches = [*late, *await self._audit(database, diary)]
         logs = {program.name: program.log.read_text() for program in house.programs} if breaches else {}
@@ -162,7 +178,8 @@ class Theatre:
         return Report(
             plan=plan, breaches=breaches, scans=len(diary.scans), answered=sum(1 for scan in real if scan.told),
             awarded=sum(1 for scan in real if scan.reply is not None and scan.reply["outcome"] == "awarded"),
-            kills=len(diary.kills), seconds=time.monotonic() - began, missed=trouble.missed,
+            kills=len(diary.kills), seconds=time.monotonic() - began, decided=len(diary.decisions),
+            missed=trouble.missed,
             answered_by={
                 web.name: sum(answer.server == web.name for scan in real for answer in scan.told) for web in house.webs
             },
@@ -193,6 +210,31 @@ class Theatre:
                 await asyncio.to_thread(celery.send_task, "yima.sweep", ignore_result=True, expires=5)
             celery.close()
             await asyncio.sleep(0.7)
+
+    async def _decide(self, database: str, diary: Diary, rng: random.Random) -> None:
+        """Somebody at the brand decides what a rule holds, while scans of the same units go on."""
+        url = self.stage.url(database)
+        while True:
+            with contextlib.suppress(ConfigurationError):  # the database is away
+                async with runtime.connect(self.stage.settings(url), url, application="simulation") as opened:
+                    while True:
+                        await self._decide_some(opened, diary, rng)
+                        await asyncio.sleep(0.2)
+
+    @staticmethod
+    async def _decide_some(opened: Runtime, diary: Diary, rng: random.Random) -> None:
+        with contextlib.suppress(DBAPIError, StatementFailed, OSError, Conflict):
+            async with opened.db.transaction() as tx:
+                rows = await tx.execute(
+                    text(
+                        "SELECT id FROM claim WHERE state = 'pending' AND reason <> 'inactive' ORDER BY random() LIMIT 5"
+                    )
+                )
+            for (claim_id,) in rows:
+                post = rng.random() < 0.6
+                async with opened.db.transaction() as tx:
+                    await settle.decide(tx, opened.vault, claim_id, post=post, reason="test", actor="test")
+                diary.decisions[claim_id] = "posted" if post else "voided"
 
     async def _settled(self, database: str) -> None:
         """Wait until the worker has paid what was parked."""
