@@ -10,7 +10,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,9 +31,9 @@ from tests.simulation.workload import Crowd
 from yima import audit, broker, runtime, switching
 from yima.runtime import Runtime
 
-HEAL_S_MAX = 40.0
+HEAL_S_MAX = 60.0
 """So long after the last fault everybody has been answered, or something is stuck."""
-LINES_AT_ONCE = 10
+LINES_AT_ONCE = 5
 """So many lines are activated together."""
 QUIET_S_MAX = 6.0
 """So long after the last answer nobody is within a transaction any more."""
@@ -68,8 +68,7 @@ class Plan:
         rng = random.Random(seed)
         others = [name for name in names if name not in OF_WORKER]
         faults = [names[seed % len(names)], *rng.sample(others, rng.choice([0, 1, 2]))]
-        early = ("early_bird",) if faults[0] in OF_WORKER else ()
-        return cls(seed, tuple(dict.fromkeys(faults)), favourites=early)
+        return cls(seed, tuple(dict.fromkeys(faults)))
 
     @property
     def worker(self) -> bool:
@@ -143,7 +142,8 @@ class Theatre:
         ):
             if plan.defect is not None:
                 await DEFECTS[plan.defect].plant(house)
-            crowd = Crowd(self.stage.cast, [web.door for web in house.webs], diary, rng, plan.favourites)
+            favourites = plan.favourites or (("early_bird",) if plan.worker else ())
+            crowd = Crowd(self.stage.cast, [web.door for web in house.webs], diary, rng, favourites)
             enough = asyncio.Event()
             acting = asyncio.create_task(crowd.act(enough))
             await asyncio.sleep(0.2)
@@ -151,9 +151,10 @@ class Theatre:
             went_wrong = [asyncio.create_task(self._in_a_while(trouble, name, plan)) for name in plan.faults]
             wakes = asyncio.create_task(self._sweep(house)) if plan.worker else None
             deciding = asyncio.create_task(self._decide(database, diary, random.Random(plan.seed + 2)))
+            activating = []
             if plan.worker:
-                went_wrong.append(asyncio.create_task(self._activate(database)))
-            await asyncio.gather(asyncio.sleep(plan.seconds), *went_wrong)
+                activating.append(self._activate(database, lambda: all(fault.done() for fault in went_wrong)))
+            await asyncio.gather(asyncio.sleep(plan.seconds), *went_wrong, *activating)
             enough.set()
             try:
                 async with asyncio.timeout(plan.heal_s_max):
@@ -191,15 +192,16 @@ class Theatre:
         await asyncio.sleep(trouble.rng.uniform(0, plan.seconds * 0.4))
         await FAULTS[name](trouble)
 
-    async def _activate(self, database: str) -> None:
-        """The range that people scan too early is activated bit by bit, while they do."""
-        url = self.stage.url(database)
+    async def _activate(self, database: str, enough: Callable[[], bool]) -> None:
+        """The range that people scan too early is activated bit by bit, while they do, and in the end all of it."""
+        url, batch = self.stage.url(database), self.stage.cast.parked_batch
         async with runtime.connect(self.stage.settings(url), url, application="simulation") as opened:
             for first in range(1, PARKED + 1, LINES_AT_ONCE):
-                await switching.activate(
-                    opened, self.stage.cast.parked_batch, first=first, last=first + LINES_AT_ONCE - 1, actor="test"
-                )
-                await asyncio.sleep(0.25)
+                last = PARKED if enough() else first + LINES_AT_ONCE - 1
+                await switching.activate(opened, batch, first=first, last=last, actor="test")
+                if last == PARKED:
+                    break
+                await asyncio.sleep(0.4)
 
     async def _sweep(self, house: House) -> None:
         """As beat does, but oftener: wake the worker for its sweep."""
@@ -225,11 +227,7 @@ class Theatre:
     async def _decide_some(opened: Runtime, diary: Diary, rng: random.Random) -> None:
         with contextlib.suppress(DBAPIError, StatementFailed, OSError, Conflict):
             async with opened.db.transaction() as tx:
-                rows = await tx.execute(
-                    text(
-                        "SELECT id FROM claim WHERE state = 'pending' AND reason <> 'inactive' ORDER BY random() LIMIT 5"
-                    )
-                )
+                rows = await tx.execute(_HELD)
             for (claim_id,) in rows:
                 post = rng.random() < 0.6
                 async with opened.db.transaction() as tx:

@@ -15,7 +15,7 @@ from uuid import UUID
 from tests.simulation.diary import Answer, Diary, Scan
 from tests.simulation.stage import Cast, Code, Member
 
-PATIENCE_S = 4.0
+PATIENCE_S = 6.0
 """How long a phone waits for one answer."""
 TRIES_MAX = 12
 HASTE = 0.03
