@@ -183,6 +183,7 @@ class Auditor:
         self._answers_agree(real)
         self._journal_is_what_was_answered(real)
         self._awards_are_kept(real)
+        self._decisions_stand()
         for kind in ("forged", "malformed"):
             self._counted(kind)
         return self.breaches
@@ -262,6 +263,13 @@ class Auditor:
                 without.append(f"{scan.scan_id} {told} {prizes.get(scan.scan_id)}")
         self._hold("points that were told are posted", poorer)
         self._hold("prizes that were told are the winner's", without)
+
+    def _decisions_stand(self) -> None:
+        states = dict(self._rows("SELECT id, state FROM claim"))
+        self._hold(
+            "a decision that was acknowledged stands",
+            (claim for claim, state in self._diary.decisions.items() if states.get(claim) != state),
+        )
 
     # --- what is only counted ---------------------------------------------------------------------------------
 

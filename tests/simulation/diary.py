@@ -31,6 +31,7 @@ class Scan:
     scan_id: UUID
     code: Code | None
     kind: str
+    place: dict[str, Any] | None = None
     sent: int = 0
     answers: list[Answer] = field(default_factory=list)
     variants: set[Variant] = field(default_factory=set)
@@ -66,6 +67,8 @@ class Diary:
     def __init__(self) -> None:
         self.scans: dict[UUID, Scan] = {}
         self.kills: list[Kill] = []
+        self.decisions: dict[int, str] = {}
+        """What became of claims that a rule held, by a person's word that was acknowledged: `posted` or `voided`."""
 
     def scan(self, scan_id: UUID, code: Code | None, kind: str) -> Scan:
         """The scan with this id, noted when it is first sent."""

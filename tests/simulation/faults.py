@@ -19,7 +19,7 @@ from tests.simulation.proxy import COMMIT, COMMITTED, DROP, PASS, STATEMENT, Tra
 from tests.simulation.workload import ask
 
 DAY_S = 86_400
-SPRING_S_MAX = 20.0
+SPRING_S_MAX = 30.0
 """A trap that nobody steps into is taken away again."""
 
 

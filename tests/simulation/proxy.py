@@ -172,7 +172,7 @@ class Wire:
                         self.began = None
                 elif kind == b"C" and message[5:].startswith(b"COMMIT"):
                     if self.touches("refused_count") and self.began is not None:
-                        self.proxy.counted_at.append(self.began)
+                        self.proxy.counted_at.append(time.monotonic())
                     if await self.proxy.reach(COMMITTED, self) == DROP:
                         continue
                 if self._early_commits and kind in (b"C", b"Z"):  # it was told so already
@@ -191,7 +191,7 @@ class Proxy:
         target: the server's socket.
 
     Attributes:
-        counted_at: when transactions that wrote counters of forged codes began, of those that are committed.
+        counted_at: when transactions that wrote counters of forged codes were committed.
     """
 
     def __init__(self, owner: str, target: str) -> None:

@@ -10,10 +10,16 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from kernel.db import StatementFailed
+from kernel.errors import ConfigurationError, Conflict
+from scanapi import settle
 from tests.simulation.auditor import LEFT_OPEN, Auditor, Breach
 from tests.simulation.defects import DEFECTS
 from tests.simulation.diary import Diary
@@ -23,13 +29,19 @@ from tests.simulation.older import Older
 from tests.simulation.stage import PARKED, Stage
 from tests.simulation.workload import Crowd
 from yima import audit, broker, runtime, switching
+from yima.runtime import Runtime
 
-HEAL_S_MAX = 40.0
+HEAL_S_MAX = 60.0
 """So long after the last fault everybody has been answered, or something is stuck."""
-LINES_AT_ONCE = 10
+LINES_AT_ONCE = 5
 """So many lines are activated together."""
 QUIET_S_MAX = 6.0
 """So long after the last answer nobody is within a transaction any more."""
+
+
+_HELD = text("""
+    SELECT id FROM claim WHERE state = 'pending' AND reason <> 'inactive' ORDER BY random() LIMIT 5
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +68,7 @@ class Plan:
         rng = random.Random(seed)
         others = [name for name in names if name not in OF_WORKER]
         faults = [names[seed % len(names)], *rng.sample(others, rng.choice([0, 1, 2]))]
-        early = ("early_bird",) if faults[0] in OF_WORKER else ()
-        return cls(seed, tuple(dict.fromkeys(faults)), favourites=early)
+        return cls(seed, tuple(dict.fromkeys(faults)))
 
     @property
     def worker(self) -> bool:
@@ -76,6 +87,7 @@ class Report:
     awarded: int
     kills: int
     seconds: float
+    decided: int
     missed: list[str]
     answered_by: dict[str, int]
     logs: dict[str, str] = field(default_factory=dict)
@@ -88,6 +100,7 @@ class Report:
     def __str__(self) -> str:
         said = f"seed {self.plan.seed:4d} {'ok ' if self.ok else 'BAD'} {self.seconds:5.1f} s "
         said += f"{self.scans} scans, {self.answered} answered, {self.awarded} awarded: {', '.join(self.plan.faults)}"
+        said += f"; {self.decided} holds decided" if self.decided else ""
         said += f" (never came to: {', '.join(self.missed)})" if self.missed else ""
         return "\n".join([said, *(f"    {breach}" for breach in self.breaches)])
 
@@ -129,16 +142,19 @@ class Theatre:
         ):
             if plan.defect is not None:
                 await DEFECTS[plan.defect].plant(house)
-            crowd = Crowd(self.stage.cast, [web.door for web in house.webs], diary, rng, plan.favourites)
+            favourites = plan.favourites or (("early_bird",) if plan.worker else ())
+            crowd = Crowd(self.stage.cast, [web.door for web in house.webs], diary, rng, favourites)
             enough = asyncio.Event()
             acting = asyncio.create_task(crowd.act(enough))
             await asyncio.sleep(0.2)
             trouble = Trouble(house, random.Random(plan.seed + 1))
             went_wrong = [asyncio.create_task(self._in_a_while(trouble, name, plan)) for name in plan.faults]
             wakes = asyncio.create_task(self._sweep(house)) if plan.worker else None
+            deciding = asyncio.create_task(self._decide(database, diary, random.Random(plan.seed + 2)))
+            activating = []
             if plan.worker:
-                went_wrong.append(asyncio.create_task(self._activate(database)))
-            await asyncio.gather(asyncio.sleep(plan.seconds), *went_wrong)
+                activating.append(self._activate(database, lambda: all(fault.done() for fault in went_wrong)))
+            await asyncio.gather(asyncio.sleep(plan.seconds), *went_wrong, *activating)
             enough.set()
             try:
                 async with asyncio.timeout(plan.heal_s_max):
@@ -152,9 +168,10 @@ class Theatre:
             except TimeoutError as error:
                 late.append(Breach("everything heals", 1, (str(error) or f"not within {plan.heal_s_max:g} s",)))
                 acting.cancel()
-            if wakes is not None:
-                wakes.cancel()
-            await asyncio.gather(acting, *([] if wakes is None else [wakes]), return_exceptions=True)
+            others = [deciding] if wakes is None else [deciding, wakes]
+            for task in others:
+                task.cancel()
+            await asyncio.gather(acting, *others, return_exceptions=True)
             late += await self._quiet(database)
         breaches = [*late, *await self._audit(database, diary)]
         logs = {program.name: program.log.read_text() for program in house.programs} if breaches else {}
@@ -162,7 +179,8 @@ class Theatre:
         return Report(
             plan=plan, breaches=breaches, scans=len(diary.scans), answered=sum(1 for scan in real if scan.told),
             awarded=sum(1 for scan in real if scan.reply is not None and scan.reply["outcome"] == "awarded"),
-            kills=len(diary.kills), seconds=time.monotonic() - began, missed=trouble.missed,
+            kills=len(diary.kills), seconds=time.monotonic() - began, decided=len(diary.decisions),
+            missed=trouble.missed,
             answered_by={
                 web.name: sum(answer.server == web.name for scan in real for answer in scan.told) for web in house.webs
             },
@@ -174,15 +192,16 @@ class Theatre:
         await asyncio.sleep(trouble.rng.uniform(0, plan.seconds * 0.4))
         await FAULTS[name](trouble)
 
-    async def _activate(self, database: str) -> None:
-        """The range that people scan too early is activated bit by bit, while they do."""
-        url = self.stage.url(database)
+    async def _activate(self, database: str, enough: Callable[[], bool]) -> None:
+        """The range that people scan too early is activated bit by bit, while they do, and in the end all of it."""
+        url, batch = self.stage.url(database), self.stage.cast.parked_batch
         async with runtime.connect(self.stage.settings(url), url, application="simulation") as opened:
             for first in range(1, PARKED + 1, LINES_AT_ONCE):
-                await switching.activate(
-                    opened, self.stage.cast.parked_batch, first=first, last=first + LINES_AT_ONCE - 1, actor="test"
-                )
-                await asyncio.sleep(0.25)
+                last = PARKED if enough() else first + LINES_AT_ONCE - 1
+                await switching.activate(opened, batch, first=first, last=last, actor="test")
+                if last == PARKED:
+                    break
+                await asyncio.sleep(0.4)
 
     async def _sweep(self, house: House) -> None:
         """As beat does, but oftener: wake the worker for its sweep."""
@@ -193,6 +212,27 @@ class Theatre:
                 await asyncio.to_thread(celery.send_task, "yima.sweep", ignore_result=True, expires=5)
             celery.close()
             await asyncio.sleep(0.7)
+
+    async def _decide(self, database: str, diary: Diary, rng: random.Random) -> None:
+        """Somebody at the brand decides what a rule holds, while scans of the same units go on."""
+        url = self.stage.url(database)
+        while True:
+            with contextlib.suppress(ConfigurationError):  # the database is away
+                async with runtime.connect(self.stage.settings(url), url, application="simulation") as opened:
+                    while True:
+                        await self._decide_some(opened, diary, rng)
+                        await asyncio.sleep(0.2)
+
+    @staticmethod
+    async def _decide_some(opened: Runtime, diary: Diary, rng: random.Random) -> None:
+        with contextlib.suppress(DBAPIError, StatementFailed, OSError, Conflict):
+            async with opened.db.transaction() as tx:
+                rows = await tx.execute(_HELD)
+            for (claim_id,) in rows:
+                post = rng.random() < 0.6
+                async with opened.db.transaction() as tx:
+                    await settle.decide(tx, opened.vault, claim_id, post=post, reason="test", actor="test")
+                diary.decisions[claim_id] = "posted" if post else "voided"
 
     async def _settled(self, database: str) -> None:
         """Wait until the worker has paid what was parked."""

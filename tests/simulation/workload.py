@@ -15,9 +15,13 @@ from uuid import UUID
 from tests.simulation.diary import Answer, Diary, Scan
 from tests.simulation.stage import Cast, Code, Member
 
-PATIENCE_S = 4.0
+PATIENCE_S = 6.0
 """How long a phone waits for one answer."""
 TRIES_MAX = 12
+HASTE = 0.03
+"""So many hang up before they could have been answered."""
+PLACES = ((30.25, 120.17), (39.91, 116.40), (22.54, 114.06))
+"""Too far from each other for one pack within a minute: a rule holds what two phones say so quickly."""
 KEPT_MIN = 60
 """So many codes nobody has scanned are kept: for whoever is about to, and for the last scans of a run."""
 SYMBOLS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -91,7 +95,7 @@ class Crowd:
 
     async def send(self, scan: Scan, text: str, member: Member | None, device: str | None, door: Door) -> int | None:
         """Send a scan once; the status, or None where no answer came."""
-        body = {"scan_id": str(scan.scan_id), "code": text, "device_id": device}
+        body = {"scan_id": str(scan.scan_id), "code": text, "device_id": device, "location": scan.place}
         headers = {"Content-Type": "application/json", "Accept-Language": "en"}
         if member is not None:
             headers["Authorization"] = f"Bearer {member.token}"
@@ -99,7 +103,7 @@ class Crowd:
         scan.sent += 1
         scan.variants.add(variant)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(0.01 * self.rng.random() if self.rng.random() < HASTE else PATIENCE_S):
                 status, answer = await ask(door.port, "POST", "/api/v1/scans", headers, json.dumps(body).encode())
         except (OSError, asyncio.IncompleteReadError):
             return None
@@ -121,9 +125,12 @@ class Crowd:
         """A new scan."""
         return self.diary.scan(self._id(), code, kind)
 
-    async def tap(self, code: Code, member: Member | None) -> None:
+    async def tap(self, code: Code, member: Member | None, placed: float = 0.2) -> None:
         """Scan a code, and now and then once more with the same id, as a page does that lost the answer."""
         scan = self.note(code)
+        if self.rng.random() < placed:
+            lat, lng = self.rng.choice(PLACES)
+            scan.place = {"lat": lat, "lng": lng, "datum": "wgs84", "accuracy_m": 20, "source": "gps"}
         device = f"phone-{self.rng.randrange(400)}"
         await self.insist(scan, code.text, member, device)
         if self.rng.random() < 0.15:
@@ -147,16 +154,16 @@ class Crowd:
     async def curious(self) -> None:
         """Scans without an account, then somebody with one claims the reward."""
         code = self._fresh.pop()
-        await self.tap(code, None)
-        await self.tap(code, self._member())
+        await self.tap(code, None, 0.9)
+        await self.tap(code, self._member(), 0.9)
 
     async def cloner(self) -> None:
         """Copies of one code in many hands, after somebody looked at it without an account."""
         code = self._fresh.pop()
         if self.rng.random() < 0.8:
-            await self.tap(code, None)
+            await self.tap(code, None, 0.8)
         hands = self.rng.sample(self.cast.members, self.rng.randrange(3, 12))
-        await asyncio.gather(*(self.tap(code, member) for member in hands))
+        await asyncio.gather(*(self.tap(code, member, 0.5) for member in hands))
 
     async def storm_on_unit(self) -> None:
         """One code on everybody's phone at the same moment; one of them gets its reward."""

@@ -27,13 +27,13 @@ _PR_SET_PDEATHSIG = 1
 MESSAGE_BYTES_MAX = 65_536
 SHORTER = {
     "kernel.db": {
-        "STATEMENT_TIMEOUT_MS": 4_000, "IDLE_IN_TRANSACTION_TIMEOUT_MS": 2_500,
-        "TRANSACTION_TIMEOUT_MS": 6_000, "TRANSACTION_S_MAX": 5.0,
+        "STATEMENT_TIMEOUT_MS": 6_000, "IDLE_IN_TRANSACTION_TIMEOUT_MS": 4_000,
+        "TRANSACTION_TIMEOUT_MS": 10_000, "TRANSACTION_S_MAX": 9.0,
     },
-    "scanapi.gate": {"GROUP_S_MAX": 3.0},
+    "scanapi.gate": {"GROUP_S_MAX": 6.0},
 }  # fmt: skip
 """Limits of time while a simulation runs, by module."""
-POOL_TIMEOUT_S = 1.5
+POOL_TIMEOUT_S = 1.8
 
 
 class SetClock:
