@@ -28,7 +28,7 @@ RUN_S_MAX = 300
 """A run that takes longer hangs; the three take some 40 s together on two idle cores."""
 
 LINE = "^/api/v1/line/"
-BEARERS = "^/api/v1/(me|scans)"
+BEARERS = "^/api/v1/(me|scans|appeals)"
 UNDUE = "positive_data_acceptance"
 """Not judged: that what fits the description is also accepted. A batch's name may have the right form and name none."""
 
