@@ -317,16 +317,16 @@ async def _(trouble: Trouble) -> None:
 
 
 _INJECT = """
-CREATE SEQUENCE IF NOT EXISTS simulation_turn;
-CREATE OR REPLACE FUNCTION simulation_fail() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE SEQUENCE IF NOT EXISTS turn_{state};
+CREATE OR REPLACE FUNCTION fail_{state}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF nextval('simulation_turn') % {every} = 0 THEN
+    IF nextval('turn_{state}') % {every} = 0 THEN
         RAISE EXCEPTION 'injected' USING ERRCODE = '{state}';
     END IF;
     RETURN NULL;
 END $$;
-CREATE CONSTRAINT TRIGGER simulation_fail AFTER {events} ON {table} {when}
-    FOR EACH ROW EXECUTE FUNCTION simulation_fail();
+DROP TRIGGER IF EXISTS fail_{state} ON {table};
+CREATE CONSTRAINT TRIGGER fail_{state} AFTER {events} ON {table} {when} FOR EACH ROW EXECUTE FUNCTION fail_{state}();
 """
 
 
@@ -336,7 +336,7 @@ async def _inject(trouble: Trouble, state: str) -> None:
     every = trouble.rng.choice([5, 17, 40])
     await trouble.execute(_INJECT.format(every=every, state=state, table=table, events=events, when=when))
     await asyncio.sleep(trouble.rng.uniform(0.5, 1.5))
-    await trouble.execute(f"DROP TRIGGER simulation_fail ON {table}")
+    await trouble.execute(f"DROP TRIGGER IF EXISTS fail_{state} ON {table}")
 
 
 @fault("serialization failures")
