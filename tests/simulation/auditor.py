@@ -283,7 +283,10 @@ class Auditor:
         heard = [answer for scan in scans for answer in scan.told]
         self._hold(f"a {kind} code is told so", (a.body for a in heard if json.loads(a.body)["outcome"] != kind))
         perhaps = sum(
-            any(kill.program == answer.server and kill.uncounted_since <= answer.at <= kill.at for kill in kills)
+            any(
+                kill.program == answer.server and kill.uncounted_since <= answer.at and answer.asked_at <= kill.at
+                for kill in kills
+            )
             for answer in heard
         )
         unheard = sum(scan.sent - len(scan.answers) for scan in scans)

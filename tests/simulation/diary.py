@@ -15,9 +15,10 @@ Variant = tuple[str, str | None, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: who gave it, when it was heard (the monotonic clock), and what it said."""
+    """One answer: who gave it, when it was asked for and heard (the monotonic clock), and what it said."""
 
     server: str
+    asked_at: float
     at: float
     status: int
     body: bytes

@@ -101,13 +101,14 @@ class Crowd:
             headers["Authorization"] = f"Bearer {member.token}"
         variant = (text, device, None if member is None else member.id)
         scan.sent += 1
+        asked_at = time.monotonic()
         scan.variants.add(variant)
         try:
             async with asyncio.timeout(0.01 * self.rng.random() if self.rng.random() < HASTE else PATIENCE_S):
                 status, answer = await ask(door.port, "POST", "/api/v1/scans", headers, json.dumps(body).encode())
         except (OSError, asyncio.IncompleteReadError):
             return None
-        scan.answers.append(Answer(door.name, time.monotonic(), status, answer, variant))
+        scan.answers.append(Answer(door.name, asked_at, time.monotonic(), status, answer, variant))
         return status
 
     async def insist(self, scan: Scan, text: str, member: Member | None, device: str | None) -> int | None:
