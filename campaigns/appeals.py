@@ -60,6 +60,7 @@ class Ground:
     """What can be appealed against: a claim that is held, or else a scan that was refused."""
 
     claim_id: int | None
+    unit_id: int
     scan_id: UUID
     gtin: str
     reason: str
@@ -120,7 +121,7 @@ async def ground(tx: Tx, *, member_id: int, unit_ids: Sequence[int]) -> Ground |
     values = {"member": member_id, "units": list(unit_ids), "days": REFUSED_DAYS}
     held = await tx.execute(
         text("""
-            SELECT id, scan_id, gtin, reason FROM claim
+            SELECT id, unit_id, scan_id, gtin, reason FROM claim
             WHERE unit_id = ANY(CAST(:units AS bigint[])) AND member_id = :member AND state = 'pending'
                 AND reason <> 'inactive' ORDER BY id LIMIT 1"""),
         values,
@@ -129,7 +130,7 @@ async def ground(tx: Tx, *, member_id: int, unit_ids: Sequence[int]) -> Ground |
         return Ground(*row)
     refused = await tx.execute(
         text("""
-            SELECT NULL, scan_id, gtin, coalesce(reason, 'other') FROM scan
+            SELECT NULL, unit_id, scan_id, gtin, coalesce(reason, 'other') FROM scan
             WHERE unit_id = ANY(CAST(:units AS bigint[])) AND member_id = :member AND outcome = 'refused'
                 AND at > now() - make_interval(days => :days) ORDER BY at DESC LIMIT 1"""),
         values,
@@ -202,7 +203,7 @@ async def waiting(tx: Tx, *, member_id: int) -> list[Waiting]:
     return sorted(lines, key=lambda line: line.at, reverse=True)
 
 
-async def make(tx: Tx, *, brand_id: int, member_id: int, unit_id: int, on: Ground, at: datetime, days: int) -> Appeal:
+async def make(tx: Tx, *, brand_id: int, member_id: int, on: Ground, at: datetime, days: int) -> Appeal:
     """Make an appeal; one that was made already is given again.
 
     Raises:
@@ -210,7 +211,7 @@ async def make(tx: Tx, *, brand_id: int, member_id: int, unit_id: int, on: Groun
     """
     known = await tx.execute(
         text(f"SELECT {_COLUMNS} FROM appeal WHERE member_id = :member AND unit_id = :unit"),  # noqa: S608 (a constant)
-        {"member": member_id, "unit": unit_id},
+        {"member": member_id, "unit": on.unit_id},
     )
     if (row := known.one_or_none()) is not None:
         return Appeal(*row)
@@ -227,7 +228,7 @@ async def make(tx: Tx, *, brand_id: int, member_id: int, unit_id: int, on: Groun
         {
             "brand": brand_id,
             "member": member_id,
-            "unit": unit_id,
+            "unit": on.unit_id,
             "claim": on.claim_id,
             "scan": on.scan_id,
             "gtin": on.gtin,

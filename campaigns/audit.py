@@ -92,6 +92,12 @@ INVARIANTS: tuple[tuple[str, str], ...] = (
            AND NOT ({holds("r.state <> 'activated'", "c.unit_id")}) AND NOT {WAITS}""",  # noqa: S608 (a constant)
     ),
     (
+        "no unit was paid on both its codes later than five minutes after they were paired",
+        f"""SELECT c.id FROM claim c JOIN LATERAL {mate_of("c.unit_id")} m ON true
+           JOIN claim o ON o.unit_id = m.mate AND o.state = 'posted' AND o.id < c.id
+           WHERE c.state = 'posted' AND greatest(c.settled_at, o.settled_at) > m.paired_at + interval '5 minutes'""",  # noqa: S608 (a constant)
+    ),
+    (
         "no claim stays pending whose unit was paid on its other code more than five minutes ago",
         f"""SELECT c.id FROM claim c JOIN LATERAL {mate_of("c.unit_id")} m ON true
            WHERE c.state = 'pending' AND {_PAIRED_LONG_AGO} AND {PAID_ON_MATE}""",  # noqa: S608 (a constant)

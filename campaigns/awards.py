@@ -16,6 +16,7 @@ from campaigns.draws import Entry, OpenDraw, PersonEntries
 from campaigns.rules import ClaimFacts, EarningRule, PrizeRule, earn
 from kernel.crypto import Vault
 from kernel.db import Tx
+from kernel.writes import Writes
 from members import ledger
 from members.ledger import Account, Credit
 
@@ -114,10 +115,12 @@ class Desk:
             award.prizes.append(Won(draw.name, number, prize))
         self._entries.append(Entry(draw, number, claim.id, claim.member_id, entrant, decision.prize_id))
 
-    async def write(self, tx: Tx) -> None:
-        """Write ledger, lots, draw log, stock and heads. The claims themselves are stored before."""
-        await ledger.post(tx, self._credits, issuer_ids=self._issuers, at=self._at, journal_ids=self._journal_ids)
-        await draws.write_entries(tx, self._entries, at=self._at)
+    async def write(self, tx: Tx, writes: Writes) -> None:
+        """Write ledger, lots, draw log, stock and heads with the caller's writes, which store the claims themselves."""
+        await ledger.post(
+            tx, self._credits, issuer_ids=self._issuers, at=self._at, journal_ids=self._journal_ids, writes=writes
+        )
+        draws.write_entries(writes, self._entries, at=self._at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from codegen.pairs import holds, mate_of
 from kernel.db import Statement, Tx, encode_rows
+from kernel.writes import Part, Writes
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -49,19 +50,19 @@ async def standing(tx: Tx, unit_ids: list[int]) -> dict[int, Claim]:
     return {claim.unit_id: claim for claim in claims}
 
 
-_STORE: Final = Statement("""
+_STORE: Final = Part("""claims_made AS (
     INSERT INTO claim (id, brand_id, unit_id, member_id, scan_id, gtin, device, state, reason, at, settled_at)
     SELECT id, brand_id, unit_id, member_id, scan_id, gtin, decode(device, 'base64'), state, reason, at,
         CASE WHEN state = 'posted' THEN at END
     FROM json_to_recordset(CAST(:claims AS json)) AS n(id bigint, brand_id bigint, unit_id bigint, member_id bigint,
         scan_id uuid, gtin text, device text, state text, reason text, at timestamptz)
-""")
+)""")
 
 
-async def store(tx: Tx, claims: Sequence[Claim]) -> None:
-    """Store new claims in one statement."""
+def store(writes: Writes, claims: Sequence[Claim]) -> None:
+    """Store new claims."""
     if claims:
-        await _STORE.fetch(tx, {"claims": encode_rows(claims)})
+        writes.add(_STORE, {"claims": encode_rows(claims)})
 
 
 async def hold_leaked(tx: Tx, unit_ids: Sequence[int] | None = None) -> int:

@@ -24,6 +24,7 @@ from kernel.clock import now
 from kernel.crypto import Vault
 from kernel.db import Statement, Tx, encode_rows
 from kernel.errors import Conflict, InvalidInput, NotFound
+from kernel.writes import Part, Writes
 
 DAY = timezone(timedelta(hours=8))
 """Days of per-day limits are China's."""
@@ -348,46 +349,43 @@ class _Row(msgspec.Struct, frozen=True):
     prize: int | None
 
 
-_WRITE: Final = Statement("""
-    WITH n AS MATERIALIZED (
-        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS n(draw bigint, number bigint, brand bigint,
+_WRITE: Final = Part("""draw_rows AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(CAST(:draw_entries AS json)) AS n(draw bigint, number bigint, brand bigint,
             claim bigint, member bigint, entrant text, prize smallint)
-    ), entries AS (
+    ), draw_entries AS (
         INSERT INTO draw_entry (draw_id, shard, number, brand_id, claim_id, member_id, entrant, prize_id, at)
-        SELECT draw, 0, number, brand, claim, member, entrant, prize, CAST(:at AS timestamptz) FROM n
-    ), won AS (
+        SELECT draw, 0, number, brand, claim, member, entrant, prize, CAST(:draw_at AS timestamptz) FROM draw_rows
+    ), draw_wins AS (
         INSERT INTO prize_award (brand_id, draw_id, shard, number, prize_id, member_id, at)
-        SELECT brand, draw, 0, number, prize, member, CAST(:at AS timestamptz) FROM n WHERE prize IS NOT NULL
-    ), taken AS (
+        SELECT brand, draw, 0, number, prize, member, CAST(:draw_at AS timestamptz) FROM draw_rows
+        WHERE prize IS NOT NULL
+    ), draw_stock AS (
         UPDATE prize SET "left" = "left" - t.taken
-        FROM (SELECT draw, prize, count(*)::integer AS taken FROM n WHERE prize IS NOT NULL GROUP BY draw, prize) t
+        FROM (SELECT draw, prize, count(*)::integer AS taken FROM draw_rows WHERE prize IS NOT NULL
+              GROUP BY draw, prize) t
         WHERE prize.draw_id = t.draw AND prize.id = t.prize
-    )
-    UPDATE draw_shard SET entries = h.entries, head = h.head
-    FROM unnest(CAST(:touched AS bigint[]), CAST(:entries AS bigint[]), CAST(:heads AS bytea[]))
-        AS h(draw, entries, head)
-    WHERE draw_shard.draw_id = h.draw AND draw_shard.shard = 0
-""")
+    ), draw_heads AS (
+        UPDATE draw_shard SET entries = h.entries, head = h.head
+        FROM unnest(CAST(:draw_ids AS bigint[]), CAST(:draw_counts AS bigint[]), CAST(:draw_heads AS bytea[]))
+            AS h(draw, entries, head)
+        WHERE draw_shard.draw_id = h.draw AND draw_shard.shard = 0
+    )""")
 
 
-async def write_entries(tx: Tx, entries: Sequence[Entry], *, at: datetime) -> None:
-    """Write a group's entries, awards, stocks and heads, in one statement."""
+def write_entries(writes: Writes, entries: Sequence[Entry], *, at: datetime) -> None:
+    """Write a group's entries, awards, stocks and heads."""
     if not entries:
         return
     touched = list({entry.draw.id: entry.draw for entry in entries}.values())
-    await _WRITE.fetch(
-        tx,
+    rows = [_Row(e.draw.id, e.number, e.draw.brand_id, e.claim_id, e.member_id, e.entrant, e.prize_id) for e in entries]
+    writes.add(
+        _WRITE,
         {
-            "rows": encode_rows(
-                [
-                    _Row(e.draw.id, e.number, e.draw.brand_id, e.claim_id, e.member_id, e.entrant, e.prize_id)
-                    for e in entries
-                ]
-            ),
-            "at": at,
-            "touched": [draw.id for draw in touched],
-            "entries": [draw.entries for draw in touched],
-            "heads": [draw.head for draw in touched],
+            "draw_entries": encode_rows(rows),
+            "draw_at": at,
+            "draw_ids": [draw.id for draw in touched],
+            "draw_counts": [draw.entries for draw in touched],
+            "draw_heads": [draw.head for draw in touched],
         },
     )
 

@@ -47,6 +47,14 @@ async def hold_still(tx: Tx, unit_ids: Iterable[int]) -> None:
     await _lock(tx, unit_ids, "pg_advisory_xact_lock_shared")
 
 
+async def keep_still_alone(tx: Tx, unit_ids: Iterable[int]) -> None:
+    """Keep scans of these units' keys waiting until the caller's transaction ends; called before any unit is locked.
+
+    For what makes a claim outside the scan path: a scan might take a unit by its other code, which has no row to lock.
+    """
+    await _lock(tx, unit_ids, "pg_advisory_xact_lock")
+
+
 _STATEMENTS: Final = {
     name: Statement(f"SELECT {name}({_LOCK}, key) FROM unnest(CAST(:keys AS integer[])) AS k(key)")  # noqa: S608 (names of ours)
     for name in ("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared")

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from kernel.db import Database, Tx
+from kernel.db import Database, StatementFailed, Tx, state_of
 from kernel.errors import YimaError
 
 READ_MS_MAX: Final = 8_000
@@ -38,8 +38,8 @@ async def reading(db: Database, *, ms_max: int = READ_MS_MAX) -> AsyncIterator[T
         async with db.transaction() as tx:
             await tx.execute(text("SELECT set_config('statement_timeout', :limit, true)"), {"limit": str(ms_max)})
             yield tx
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _CANCELLED:
+    except (DBAPIError, StatementFailed) as error:
+        if state_of(error) != _CANCELLED:
             raise
         raise TooSlow(
             f"This takes longer than {ms_max / 1000:g} s: narrow the time or add a filter.", limit_ms=ms_max

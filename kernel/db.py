@@ -154,6 +154,9 @@ class Statement:
         with database.timing(self.sql):
             try:
                 rows: list[Any] = await driver.fetch(self.sql, *[values[name] for name in self.names])
+            except asyncio.CancelledError as given_up:
+                await tx.invalidate(given_up)  # else the rollback would wait for a server that may be gone
+                raise
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 raise _without_values(error, driver) from None
         return rows
@@ -180,7 +183,7 @@ def _without_values(error: Exception, driver: Any) -> StatementFailed:  # noqa: 
         said += f", constraint {constraint} of {getattr(error, 'table_name', None)}"
     if state in _OUR_OWN_STATES:
         said += f": {getattr(error, 'message', '')}"
-    return StatementFailed(said, sqlstate=state, away=driver.is_closed() or state is None)
+    return StatementFailed(said, sqlstate=state, away=driver.is_closed() or isinstance(error, OSError))
 
 
 class Database:

@@ -19,8 +19,9 @@ import msgspec
 from sqlalchemy import text
 
 from kernel import sequences
-from kernel.db import Statement, Tx, encode_rows
+from kernel.db import Tx, encode_rows
 from kernel.errors import Conflict, InvalidInput, NotFound
+from kernel.writes import Part, Writes
 
 CURRENCIES = ("spendable", "qualifying")
 AMOUNT_MAX = 1_000_000_000
@@ -89,32 +90,31 @@ JOURNAL_IDS: Final = "journal_id_seq"
 """The sequence of journals' ids."""
 
 
-# One statement: what takes a round trip and a plan for each table is the cost of a scan that comes alone.
-_MOVE: Final = Statement("""
-    WITH n AS MATERIALIZED (
+_MOVE: Final = Part("""ledger_rows AS MATERIALIZED (
         SELECT * FROM json_to_recordset(CAST(:movements AS json)) AS n(id bigint, brand bigint, at timestamptz,
             kind text, cause_kind text, cause_id text, reverses bigint, account bigint, issuer bigint, amount bigint,
             rule bigint, version integer, active_from timestamptz, expires_at timestamptz)
-    ), journals AS (
+    ), ledger_journals AS (
         INSERT INTO journal (id, brand_id, at, kind, cause_kind, cause_id, reverses)
-        SELECT id, brand, at, kind, cause_kind, cause_id, reverses FROM n
-    ), entries AS (
+        SELECT id, brand, at, kind, cause_kind, cause_id, reverses FROM ledger_rows
+    ), ledger_entries AS (
         INSERT INTO entry
             (brand_id, journal_id, account_id, amount, kind, cause_kind, cause_id, rule_id, rule_version)
-        SELECT brand, id, leg.account, leg.amount, kind, cause_kind, cause_id, rule, version FROM n
+        SELECT brand, id, leg.account, leg.amount, kind, cause_kind, cause_id, rule, version FROM ledger_rows n
         CROSS JOIN LATERAL (VALUES (n.account, n.amount), (n.issuer, -n.amount)) AS leg(account, amount)
-    ), lots AS (
+    ), ledger_lots AS (
         INSERT INTO lot (id, brand_id, journal_id, account_id, amount, "left", active_from, expires_at)
-        SELECT nextval('lot_id_seq'), brand, id, account, amount, amount, active_from, expires_at FROM n
+        SELECT nextval('lot_id_seq'), brand, id, account, amount, amount, active_from, expires_at FROM ledger_rows
         WHERE active_from IS NOT NULL
-    )
-    UPDATE account SET balance = balance + s.amount
-    FROM (SELECT account, sum(amount)::bigint AS amount FROM n GROUP BY account) s WHERE account.id = s.account
-""")
+    ), ledger_balances AS (
+        UPDATE account SET balance = balance + s.amount
+        FROM (SELECT account, sum(amount)::bigint AS amount FROM ledger_rows GROUP BY account) s
+        WHERE account.id = s.account
+    )""")
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """A movement as the statement above reads it."""
+    """A movement as the part above reads it."""
 
     id: int
     brand: int
@@ -152,8 +152,14 @@ class _Movement(msgspec.Struct, frozen=True):
     expires_at: datetime | None = None
 
 
-async def _move(tx: Tx, movements: Sequence[_Movement], ids: Sequence[int] | None = None) -> Sequence[int]:
-    """Write journals, entries, lots and balances for many movements, in one statement. Returns the journals' ids."""
+async def _move(
+    tx: Tx, movements: Sequence[_Movement], ids: Sequence[int] | None = None, writes: Writes | None = None
+) -> Sequence[int]:
+    """Write journals, entries, lots and balances for many movements, at once or with the caller's writes.
+
+    Returns:
+        The journals' ids.
+    """
     if ids is None or len(ids) < len(movements):
         ids = (await sequences.reserve(tx, {JOURNAL_IDS: len(movements)}))[JOURNAL_IDS]
     rows = [
@@ -163,7 +169,10 @@ async def _move(tx: Tx, movements: Sequence[_Movement], ids: Sequence[int] | Non
         )
         for journal, m in zip(ids, movements, strict=False)
     ]  # fmt: skip
-    await _MOVE.fetch(tx, {"movements": encode_rows(rows)})
+    own = Writes() if writes is None else writes
+    own.add(_MOVE, {"movements": encode_rows(rows)})
+    if writes is None:
+        await own.send(tx)
     for m in movements:
         m.account.balance += m.amount
     return ids
@@ -176,6 +185,7 @@ async def post(
     issuer_ids: Mapping[tuple[int, str], int],
     at: datetime,
     journal_ids: Sequence[int] | None = None,
+    writes: Writes | None = None,
 ) -> None:
     """Give points, for a whole group in one statement; the accounts' balances in memory follow.
 
@@ -185,6 +195,7 @@ async def post(
         issuer_ids: the brands' own accounts.
         at: when.
         journal_ids: reserved ids; where they are too few, others are reserved.
+        writes: what is sent later, by the caller; None sends at once.
 
     Raises:
         InvalidInput: an amount outside 1 … 1,000,000,000.
@@ -200,7 +211,7 @@ async def post(
         )
         for c in credits_
     ]  # fmt: skip
-    await _move(tx, movements, journal_ids)
+    await _move(tx, movements, journal_ids, writes)
 
 
 def _judge_amount(amount: int) -> None:

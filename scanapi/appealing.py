@@ -14,6 +14,7 @@ from kernel.clock import now
 from kernel.crypto import Vault
 from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
+from kernel.writes import Writes
 from scanapi import settle
 from scanapi.service import ScanService
 from traceability import brands, units
@@ -65,7 +66,7 @@ async def _appeal(tx: Tx, member: tuple[int, int], unit_id: int) -> Appeal:
     if on is None:
         raise Conflict("Nothing is held or refused here: there is nothing to appeal against.")
     days = (await brands.settings(tx, brand_id)).appeal_days
-    return await appeals.make(tx, brand_id=brand_id, member_id=member_id, unit_id=unit_id, on=on, at=now(), days=days)
+    return await appeals.make(tx, brand_id=brand_id, member_id=member_id, on=on, at=now(), days=days)
 
 
 async def decide(
@@ -90,6 +91,8 @@ async def decide(
     if appeal is None:
         raise NotFound(f"There is no appeal {appeal_id}.")
     claim_id, award = appeal.claim_id, None
+    if not grant or claim_id is not None:
+        await pairs.hold_still(tx, [appeal.unit_id])
     # Units are locked before anything else (DESIGN §4), the appeal's row after them.
     if grant and claim_id is None:
         claim_id = await _claim_for(tx, appeal, now())
@@ -121,6 +124,9 @@ async def _claim_for(tx: Tx, appeal: Appeal, at: datetime) -> int:
         Conflict: the unit's reward was claimed meanwhile.
     """
     both = await _both(tx, appeal.unit_id)
+    await pairs.keep_still_alone(tx, both)
+    if await _both(tx, appeal.unit_id) != both:
+        raise Conflict("The unit's codes were paired at this moment: try again.")
     await units.lock(tx, await units.owners(tx, both))
     if await claims.standing(tx, both):
         raise Conflict("The unit's reward was claimed by somebody meanwhile: it can be paid once only.")
@@ -129,5 +135,7 @@ async def _claim_for(tx: Tx, appeal: Appeal, at: datetime) -> int:
         id=claim_id, brand_id=appeal.brand_id, unit_id=appeal.unit_id, member_id=appeal.member_id,
         scan_id=appeal.scan_id, gtin=appeal.gtin, device=None, state="pending", reason=appeals.NOT_PAID, at=at,
     )  # fmt: skip
-    await claims.store(tx, [claim])
+    writes = Writes()
+    claims.store(writes, [claim])
+    await writes.send(tx)
     return claim_id

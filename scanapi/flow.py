@@ -22,6 +22,7 @@ from kernel.clock import now
 from kernel.crypto import Vault
 from kernel.db import Tx
 from kernel.errors import Conflict, NotAuthenticated, YimaError
+from kernel.writes import Writes
 from members import ledger, people
 from scanapi import sentences
 from scanapi.group import Answer, Home, Known, Scan, ScanIdTaken, home_of
@@ -71,14 +72,15 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions,
         answers[each.scan_id] = row.reply
         rows.append(row)
 
-    # record; the replies last
+    # record, in one statement
     if rows:
-        await units.save(tx, known.units.values())
-        await claims.store(tx, made)
+        writes = Writes()
+        units.save(writes, known.units.values())
+        claims.store(writes, made)
         if known.desk is not None:
-            await known.desk.write(tx)
-        if not await journal.answer(tx, rows):
-            raise ScanIdTaken
+            await known.desk.write(tx, writes)
+        journal.answer(writes, rows, otherwise=ScanIdTaken)
+        await writes.send(tx)
     return [_answer(each, place, first_of, replays, answers, group) for place, each in enumerate(group)]
 
 

@@ -36,7 +36,7 @@ Commit = Callable[[Sequence[Scan]], Awaitable[list[Answer]]]
 Waiting = tuple[Scan, asyncio.Future[Answer], float]
 """A scan, whoever waits for its answer, and when it came (the event loop's clock)."""
 
-GROUP_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, float(GROUP_MAX))
+GROUP_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, float(GROUP_MAX))
 
 # serialization failure, deadlock, lock not available; and a plan of before a migration, which the driver forgets
 _RACES = frozenset({"40001", "40P01", "55P03", "0A000"})

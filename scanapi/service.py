@@ -47,6 +47,8 @@ from traceability.scans import Look, Outcome, ScanReply, ScanRequest
 log = structlog.get_logger(__name__)
 
 DEVICE_CHARS_MAX = 200
+HOST_CHARS_MAX = 80
+"""Of a scanned address; a longer name is recorded cut."""
 
 
 class ScanService:
@@ -119,7 +121,7 @@ class ScanService:
             body_hash=_body_hash(request),
             language=language,
             code=code,
-            host=host if listed is None else listed.host,
+            host=_clip(host if listed is None else listed.host),
             member=request.member,
             device=device,
             location=location,
@@ -416,6 +418,10 @@ def _kind(issued: Issued, side: str, scan_count: int, *, claimed: bool, first_at
 
 def _member(request: ScanRequest) -> int | None:
     return None if request.member is None else request.member[0]
+
+
+def _clip(host: str | None) -> str | None:
+    return None if host is None else host[:HOST_CHARS_MAX]
 
 
 def _body_hash(request: ScanRequest) -> bytes:

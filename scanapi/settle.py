@@ -20,6 +20,7 @@ from kernel.clock import now
 from kernel.crypto import Vault
 from kernel.db import Database, Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
+from kernel.writes import Writes
 from members import ledger
 from traceability import units
 
@@ -92,6 +93,7 @@ async def _lock(tx: Tx, wanted: Sequence[Claim]) -> dict[int, int]:
     """
     if not wanted:
         return {}
+    await pairs.hold_still(tx, (claim.unit_id for claim in wanted))
     mates = await pairs.mates(tx, {claim.unit_id for claim in wanted})
     await units.lock(tx, await units.owners(tx, [*(claim.unit_id for claim in wanted), *mates.values()]))
     return mates
@@ -115,7 +117,9 @@ async def _pay(tx: Tx, vault: Vault, wanted: Sequence[Claim], mates: Mapping[int
     desk = await awards.open_desk(tx, vault, terms, accounts=accounts, at=at)
     paid = {claim.id: desk.award(claim) for claim in ready}
     await claims.mark_posted(tx, list(paid), at=at)
-    await desk.write(tx)
+    writes = Writes()
+    await desk.write(tx, writes)
+    await writes.send(tx)
     return paid
 
 

@@ -30,6 +30,9 @@ CELL_RESOLUTION: Final = 9
 ACCURACY_M_MAX: Final = 20_040_000.0
 """Half the Earth's circumference: a larger radius of uncertainty has no meaning."""
 
+ACCURACY_DECIMALS: Final = 3
+"""A radius below half a millimetre counts as zero, which is unknown."""
+
 NULL_ISLAND_DEGREES: Final = 1e-4
 """Within about 11 m of (0, 0), in the open sea, a point is a device's way of saying that it knows none."""
 
@@ -124,7 +127,7 @@ def parse_location(
         lng=point[1],
         datum_declared=None if datum is None else str(datum),
         source=str(source),
-        accuracy_m=accuracy or None,
+        accuracy_m=None if accuracy is None else round(accuracy, ACCURACY_DECIMALS) or None,
         raw_lat=raw_lat,
         raw_lng=raw_lng,
         cell=cell_at(*point),

@@ -16,7 +16,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import text
 
-from kernel.db import Statement, Tx, encode_rows
+from kernel.db import Tx, encode_rows
+from kernel.writes import Part, Writes
 
 REPLAY_KEPT_DAYS = 35
 
@@ -67,15 +68,17 @@ _ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _FIELDS)
 _INSERT = text(f"INSERT INTO scan ({_NAMES}) SELECT * FROM unnest({_ARRAYS})")  # noqa: S608 (constants above)
 _RECORDS = ", ".join(f"{name} {'text' if kind == 'bytea' else kind}" for name, kind in _FIELDS)
 _VALUES = ", ".join(f"decode({name}, 'base64')" if kind == "bytea" else name for name, kind in _FIELDS)
-# The replay rows are written last: whoever finds one finds everything that its scan led to.
-_ANSWER = Statement(f"""
-    WITH n AS MATERIALIZED (
-        SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS n({_RECORDS}, body_hash text, reply text)
-    ), rows AS (INSERT INTO scan ({_NAMES}) SELECT {_VALUES} FROM n)
-    INSERT INTO scan_replay (scan_id, at, brand_id, body_hash, member_id, reply)
-    SELECT scan_id, at, brand_id, decode(body_hash, 'base64'), member_id, decode(reply, 'base64')
-    FROM n ORDER BY scan_id ON CONFLICT DO NOTHING RETURNING 1
-""")  # noqa: S608 (constants above)
+_ANSWER = Part(
+    f"""scan_rows AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(CAST(:scans AS json)) AS n({_RECORDS}, body_hash text, reply text)
+    ), scans AS (INSERT INTO scan ({_NAMES}) SELECT {_VALUES} FROM scan_rows
+    ), replies AS (
+        INSERT INTO scan_replay (scan_id, at, brand_id, body_hash, member_id, reply)
+        SELECT scan_id, at, brand_id, decode(body_hash, 'base64'), member_id, decode(reply, 'base64')
+        FROM scan_rows ORDER BY scan_id ON CONFLICT DO NOTHING RETURNING 1
+    )""",  # noqa: S608 (constants above)
+    counted="replies",
+)
 
 
 def _columns(rows: Sequence[ScanRow]) -> dict[str, list[Any]]:
@@ -96,14 +99,16 @@ class AnsweredRow(ScanRow, frozen=True):
     reply: bytes
 
 
-async def answer(tx: Tx, rows: Sequence[AnsweredRow]) -> bool:
-    """Write a group's rows, and their replies for replay, in one statement.
+def answer(writes: Writes, rows: Sequence[AnsweredRow], *, otherwise: type[Exception]) -> None:
+    """Write a group's rows, and their replies for replay.
 
-    Returns:
-        False where another transaction has used one of the scan ids meanwhile: the caller must roll back and judge
-        the group again, and will then find the reply.
+    Args:
+        writes: sent by the caller.
+        rows: of the journal.
+        otherwise: raised then where another transaction has used one of the scan ids meanwhile: the caller must roll
+            back and judge the group again, and will find the reply.
     """
-    return len(await _ANSWER.fetch(tx, {"rows": encode_rows(rows)})) == len(rows)
+    writes.add(_ANSWER, {"scans": encode_rows(rows)}, rows=len(rows), otherwise=otherwise)
 
 
 class Replay(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import text
 
 from kernel.db import Statement, Tx, encode_rows
+from kernel.writes import Part, Writes
 
 
 @dataclass(slots=True)
@@ -70,6 +71,14 @@ async def lock(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int, Unit
     return {row[0]: UnitState(*row) for row in locked}
 
 
+async def owners(tx: Tx, unit_ids: list[int]) -> list[tuple[int, int, int]]:
+    """(unit id, brand id, batch id) of those of the units that have a row; to be locked."""
+    rows = await tx.execute(
+        text("SELECT id, brand_id, batch_id FROM unit WHERE id = ANY(CAST(:ids AS bigint[]))"), {"ids": unit_ids}
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
 async def open_many(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int, UnitState]:
     """Lock the units that have a row, in the order of their ids, in one statement; the others are new.
 
@@ -96,40 +105,29 @@ _FIELDS: Final = (
 _NAMES: Final = ", ".join(name for name, _ in _FIELDS)
 _RECORDS: Final = ", ".join(f"{name} {'text' if kind == 'bytea' else kind}" for name, kind in _FIELDS)
 _VALUES: Final = {name: f"decode(n.{name}, 'base64')" if kind == "bytea" else f"n.{name}" for name, kind in _FIELDS}
-_ROWS: Final = f"json_to_recordset(CAST(:rows AS json)) AS n({_RECORDS})"
-_MAKE: Final = Statement(f"""
-    INSERT INTO unit ({_NAMES}) SELECT {", ".join(_VALUES.values())} FROM {_ROWS} ON CONFLICT DO NOTHING RETURNING 1
-""")  # noqa: S608 (constants)
-_SAVE: Final = Statement(f"""
+_MAKE: Final = Part(
+    f"""units_made AS (
+        INSERT INTO unit ({_NAMES}) SELECT {", ".join(_VALUES.values())}
+        FROM json_to_recordset(CAST(:new_units AS json)) AS n({_RECORDS}) ON CONFLICT DO NOTHING RETURNING 1
+    )""",  # noqa: S608 (constants)
+    counted="units_made",
+)
+_SAVE: Final = Part(f"""units_saved AS (
     UPDATE unit SET {", ".join(f"{name} = {_VALUES[name]}" for name, _ in _FIELDS[3:])}
-    FROM {_ROWS} WHERE unit.id = n.id
-""")  # noqa: S608 (constants)
+    FROM json_to_recordset(CAST(:known_units AS json)) AS n({_RECORDS}) WHERE unit.id = n.id
+)""")  # noqa: S608 (constants)
 
 
-async def owners(tx: Tx, unit_ids: list[int]) -> list[tuple[int, int, int]]:
-    """(unit id, brand id, batch id) of those of the units that have a row; to be locked."""
-    rows = await tx.execute(
-        text("SELECT id, brand_id, batch_id FROM unit WHERE id = ANY(CAST(:ids AS bigint[]))"), {"ids": unit_ids}
-    )
-    return [(row[0], row[1], row[2]) for row in rows]
-
-
-async def save(tx: Tx, units: Iterable[UnitState]) -> None:
-    """Write units back: one statement for the locked ones, one for the new ones.
-
-    Raises:
-        UnitTaken: one of the new ones was scanned by another transaction meanwhile: roll back and judge again.
-    """
+def save(writes: Writes, units: Iterable[UnitState]) -> None:
+    """Write units back: locked ones, and new ones, of which sending raises `UnitTaken` if one was scanned meanwhile."""
     known: list[UnitState] = []
     new: list[UnitState] = []
     for unit in sorted(units, key=lambda each: each.id):
         (new if unit.new else known).append(unit)
     if known:
-        await _SAVE.fetch(tx, {"rows": encode_rows(known)})
+        writes.add(_SAVE, {"known_units": encode_rows(known)})
     if new:
-        made = await _MAKE.fetch(tx, {"rows": encode_rows(new)})
-        if len(made) != len(new):
-            raise UnitTaken
+        writes.add(_MAKE, {"new_units": encode_rows(new)}, rows=len(new), otherwise=UnitTaken)
 
 
 _PEEK: Final = Statement(f"SELECT {_NAMES} FROM unit WHERE id = :id")  # noqa: S608 (constants)
