@@ -191,3 +191,15 @@ async def test_a_store_that_is_away_is_told_once_and_learns_what_is_owed_when_it
             await other.exchange.close()
             await one.exchange.close()
         assert [line["event"] for line in lines] == ["limits.alone", "limits.together"]
+
+
+async def test_a_process_does_not_learn_what_only_itself_told(opened: Runtime) -> None:
+    ours, theirs = PostgresStore(opened.db), PostgresStore(opened.db)
+    told = [Spent(b"scan.member:%d" % n, 60.0, 3_600.0) for n in range(50)]
+    assert len(await ours.swap(told)) == 50, "the sums come back with what is told"
+    assert await ours.swap([]) == []
+    assert len(await theirs.swap([])) == 50
+    assert await theirs.swap([Spent(b"scan.member:7", 60.0, 3_600.0)])
+    (learnt,) = await ours.swap([])
+    assert learnt.key == b"scan.member:7"
+    assert 100 < learnt.ahead_s <= 120
