@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from yima import signs  # noqa: F401 (messages carry the request's id)
+from yima.queues import LONG_QUEUE, QUEUE
 from yima.runtime import Runtime
 from yima.settings import Settings
 
@@ -25,9 +26,6 @@ ROLLUP_S = 2.0
 """So often new scans are rolled up: with the transport's own second they are seen within five."""
 PATIENCE = {"timeout": 5.0, "confirm_timeout": 5.0}
 """A broker that takes nothing (its disk full, say) must not keep our threads for ever."""
-QUEUE = "yima"
-LONG_QUEUE = "yima.long"
-"""Where tasks go: a worker of its own takes them, so that short work never waits for long."""
 _LOCK = 0x59494D41_02
 
 TASK_S_MAX = 1500

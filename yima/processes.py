@@ -27,7 +27,7 @@ from typing import NoReturn
 import structlog
 
 from kernel.errors import ConfigurationError
-from yima import broker, migrate, runtime
+from yima import broker, migrate, queues, runtime
 from yima.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -79,8 +79,8 @@ def command_of(role: str, home: Path) -> list[str]:
     beat = [*celery, "beat", "--loglevel=WARNING", "-S", "yima.signs:Scheduler", "--pidfile="]
     return {
         "web": [sys.executable, "-m", "yima.serve"],
-        "worker": [*worker, "-Q", broker.QUEUE, "-n", "short@%h"],
-        "long-worker": [*worker, "-Q", broker.LONG_QUEUE, "-n", "long@%h"],
+        "worker": [*worker, "-Q", queues.QUEUE, "-n", "short@%h"],
+        "long-worker": [*worker, "-Q", queues.LONG_QUEUE, "-n", "long@%h"],
         "beat": [*beat, "-s", str(home / "beat-schedule")],
     }[role]
 

@@ -6,6 +6,7 @@ scheduler's own turns, so that a scheduler that hangs shows none.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Any
@@ -13,13 +14,16 @@ from typing import Any
 import structlog
 from celery import Celery, signals
 from celery.beat import PersistentScheduler
-from sqlalchemy import create_engine, text
+from celery.worker import state
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from kernel.db import Database
 from kernel.heartbeats import BEAT
 from kernel.requests import accept, request_id
+from yima.hearing import Hearing
+from yima.queues import LONG_QUEUE, QUEUE
 from yima.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -29,16 +33,20 @@ _CONNECT_S_MAX = 5
 _HEADER = "yima_request"
 
 
+def _connect(url: str, process: str) -> Engine:
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        poolclass=NullPool,
+        connect_args={"connect_timeout": _CONNECT_S_MAX, "application_name": f"yima {process}"},
+    )
+
+
 class Pulse:
     """Writes one process's sign of life, at most every `BEAT_S`, with a connection of its own each time."""
 
     def __init__(self, url: str, process: str) -> None:
         self._process = process
-        self._engine = create_engine(
-            make_url(url).set(drivername="postgresql+psycopg"),
-            poolclass=NullPool,
-            connect_args={"connect_timeout": _CONNECT_S_MAX, "application_name": f"yima {process}"},
-        )
+        self._engine = _connect(url, process)
         self._next = 0.0
 
     def beat(self) -> None:
@@ -73,6 +81,18 @@ def role_of(node: str) -> str:
     return "long worker" if node.startswith("long@") else "worker"
 
 
+def _end_if_deaf(hearing: Hearing, role: str) -> None:
+    """End this process where it hears of nothing any more; whoever watches over it starts it again."""
+    try:
+        deaf = hearing.is_deaf(busy=bool(state.active_requests or state.reserved_requests))
+    except Exception as error:
+        log.warning("hearing.unknown", process=role, error=type(error).__name__)
+        return
+    if deaf:
+        log.error("worker.deaf", process=role)
+        os._exit(1)  # the main thread may hang in the transport
+
+
 class Worker:
     """Connects a worker process to Celery's signals; kept for the process's life, for signals hold weakly."""
 
@@ -89,11 +109,18 @@ class Worker:
         signals.worker_process_init.connect(self._child)
 
     def _ready(self, sender: Any, **_: object) -> None:  # noqa: ANN401 (Celery's signature)
-        pulse = Pulse(self._url, role_of(str(sender.hostname)))
+        role = role_of(str(sender.hostname))
+        pulse = Pulse(self._url, role)
+        hearing = None
+        if self._settings.broker_url is None:
+            queue = LONG_QUEUE if role == "long worker" else QUEUE
+            hearing = Hearing(_connect(self._url, role), queue)
 
         def run() -> None:
             while not self._stopped.is_set():
                 pulse.beat()
+                if hearing is not None:
+                    _end_if_deaf(hearing, role)
                 self._stopped.wait(BEAT_S)
 
         threading.Thread(target=run, name="pulse", daemon=True).start()

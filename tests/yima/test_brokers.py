@@ -29,7 +29,7 @@ from kernel import outbox, tasks
 from kernel.outbox import Message
 from tests import databases
 from tests.yima.conftest import Home, free_port
-from yima import asgi, broker, runtime, worker
+from yima import asgi, broker, queues, runtime, worker
 from yima import settings as settings_module
 from yima.delivery import read_development_codes
 from yima.runtime import Runtime
@@ -163,7 +163,7 @@ async def site(
             **({"YIMA_BROKER_URL": address} if address else {}),
         )
         command = [sys.executable, "-m", "celery", "-A", "yima.celery_app", "--quiet", "worker", "--concurrency=1",
-                   "-Q", f"{broker.QUEUE},{broker.LONG_QUEUE}",
+                   "-Q", f"{queues.QUEUE},{queues.LONG_QUEUE}",
                    "--loglevel=WARNING", "--without-mingle", "--without-gossip"]  # fmt: skip
         stack.enter_context(child(command, folder / "worker.log", env=environment, cwd=folder))
         settings = settings_module.load(environment)
