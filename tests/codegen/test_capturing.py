@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +79,7 @@ async def test_a_code_made_to_be_found_is_on_no_goods(world: World) -> None:
         assert isinstance(code, VerifiedCode)
         known = (await look_up(tx, [code.position]))[code.position]
     assert captures.judge_code(code, {code.position: known}, batch).verdict == "good"
-    behind = dataclasses.replace(known, line=6, canary=1, active=False)
+    behind = msgspec.structs.replace(known, line=6, canary=1, active=False)
     assert captures.judge_code(code, {code.position: behind}, batch) == captures.Answer("canary")
 
 

@@ -164,7 +164,7 @@ async def test_a_race_lost_for_ever_is_given_up(commits: Commits) -> None:
 
 
 async def test_another_error_of_a_lone_scan_is_not_tried_again(commits: Commits) -> None:
-    commits.errors = [_race("23505")]
+    commits.errors = [_race("23514")]
     assert told([await Gate(commits).submit(scan(5))]) == [Unavailable]
     assert len(commits.groups) == 1
 
@@ -243,6 +243,10 @@ async def test_races_of_the_real_database_are_known_as_such(opened: Runtime) -> 
     with pytest.raises(DBAPIError) as raised:
         async with opened.db.transaction() as tx:
             await tx.execute(text("INSERT INTO thing VALUES (1, 0)"))
+    assert gates._is_race(raised.value), "a claim of a unit that was new to both"
+    with pytest.raises(DBAPIError) as raised:
+        async with opened.db.transaction() as tx:
+            await tx.execute(text("INSERT INTO thing VALUES (NULL, 0)"))
     assert not gates._is_race(raised.value)
 
 

@@ -77,3 +77,10 @@ async def test_a_decision_needs_a_reason_and_a_claim_that_is_held(world: World) 
         parked = (await tx.execute(text("SELECT id FROM claim WHERE reason = 'inactive'"))).scalar_one()
     with pytest.raises(Conflict, match="not held"):
         await _decide(world, parked, post=True)
+
+
+async def test_a_new_unit_parked_through_two_groups_at_once_has_one_claim(world: World) -> None:
+    _, lines = await world.issue(12)
+    for line in lines:
+        replies = await asyncio.gather(*(world.scan(line, member=n) for n in range(6)))
+        assert {reply.outcome for reply in replies} == {"inactive"}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import h3.api.basic_int as h3
+import msgspec
 from sqlalchemy import text
 
 from insights import rollups
@@ -82,7 +83,7 @@ async def play(console: Console) -> Scene:
     ]
     made += [scan(brand_id, today, None, 500 + n) for n in range(NOWHERE)]
     copied = [{"rule": "impossible_travel", "result": "copied"}]
-    made[0] = replace(made[0], findings=copied)
+    made[0] = msgspec.structs.replace(made[0], findings=copied)
     await rows.store(console.opened.db, made)
     await rollups.roll_up(console.opened.db)
     return Scene(brand_id, dealer_ids, batch_id, made)
