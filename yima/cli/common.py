@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import click
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -55,8 +56,10 @@ def actor() -> str:
 
 def plain(value: object) -> Any:  # noqa: ANN401 (JSON values)
     """A value as JSON knows it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.structs.asdict(value)
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
