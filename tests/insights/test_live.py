@@ -101,6 +101,9 @@ async def test_a_database_that_is_away_is_tried_again(monkeypatch: pytest.Monkey
     real = asyncio.sleep
 
     async def sleep(wait_s: float) -> None:
+        if asyncio.current_task() is not live._listening:  # somebody else's, of the whole module's sleep
+            await real(wait_s)
+            return
         tries.append(wait_s)
         if len(tries) == 4:
             live._url = good
