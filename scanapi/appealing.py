@@ -97,7 +97,7 @@ async def decide(
     if grant and claim_id is None:
         claim_id = await _claim_for(tx, appeal, now())
     else:
-        await units.lock(tx, await units.owners(tx, await _both(tx, appeal.unit_id)))
+        await units.lock(tx, await _both(tx, appeal.unit_id))
     locked = await appeals.get(tx, appeal_id, locked=True)
     if locked is None or locked.state != "open":
         raise Conflict(f"Appeal {appeal_id} is answered already.")
@@ -127,7 +127,7 @@ async def _claim_for(tx: Tx, appeal: Appeal, at: datetime) -> int:
     await pairs.keep_still_alone(tx, both)
     if await _both(tx, appeal.unit_id) != both:
         raise Conflict("The unit's codes were paired at this moment: try again.")
-    await units.lock(tx, await units.owners(tx, both))
+    await units.lock(tx, both)
     if await claims.standing(tx, both):
         raise Conflict("The unit's reward was claimed by somebody meanwhile: it can be paid once only.")
     (claim_id,) = (await sequences.reserve(tx, {claims.IDS: 1}))[claims.IDS]

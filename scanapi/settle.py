@@ -95,7 +95,7 @@ async def _lock(tx: Tx, wanted: Sequence[Claim]) -> dict[int, int]:
         return {}
     await pairs.hold_still(tx, (claim.unit_id for claim in wanted))
     mates = await pairs.mates(tx, {claim.unit_id for claim in wanted})
-    await units.lock(tx, await units.owners(tx, [*(claim.unit_id for claim in wanted), *mates.values()]))
+    await units.lock(tx, [*(claim.unit_id for claim in wanted), *mates.values()])
     return mates
 
 

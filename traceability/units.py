@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import text
-
 from kernel.db import Statement, Tx, encode_rows
 from kernel.writes import Part, Writes
 
@@ -40,11 +38,6 @@ class UnitTaken(Exception):
     """Another transaction made the row of a unit that was new a moment ago: judge again, and see what it did."""
 
 
-_INSERT = text("""
-    INSERT INTO unit (id, brand_id, batch_id)
-    SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:brands AS bigint[]), CAST(:batches AS bigint[]))
-    ON CONFLICT DO NOTHING
-""")
 _LOCK = Statement("""
     SELECT id, brand_id, batch_id, scan_count, first_scan_at, first_province, first_device, first_member_id,
         last_fix_at, last_fix_cell, last_fix_accuracy_m, last_fix_device
@@ -52,35 +45,14 @@ _LOCK = Statement("""
 """)
 
 
-async def lock(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int, UnitState]:
-    """Lock units, making the missing ones, in two statements.
-
-    Args:
-        tx: the caller's transaction.
-        wanted: (unit id, brand id, batch id); duplicates are fine.
-
-    Returns:
-        The units' states by id.
-    """
-    rows = sorted(set(wanted))
-    if not rows:
-        return {}
-    ids = [row[0] for row in rows]
-    await tx.execute(_INSERT, {"ids": ids, "brands": [r[1] for r in rows], "batches": [r[2] for r in rows]})
-    locked = await _LOCK.fetch(tx, {"ids": ids})
-    return {row[0]: UnitState(*row) for row in locked}
-
-
-async def owners(tx: Tx, unit_ids: list[int]) -> list[tuple[int, int, int]]:
-    """(unit id, brand id, batch id) of those of the units that have a row; to be locked."""
-    rows = await tx.execute(
-        text("SELECT id, brand_id, batch_id FROM unit WHERE id = ANY(CAST(:ids AS bigint[]))"), {"ids": unit_ids}
-    )
-    return [(row[0], row[1], row[2]) for row in rows]
+async def lock(tx: Tx, unit_ids: Iterable[int]) -> dict[int, UnitState]:
+    """Lock those of the units that have a row, in the order of their ids, in one statement; their states by id."""
+    ids = sorted(set(unit_ids))
+    return {row[0]: UnitState(*row) for row in await _LOCK.fetch(tx, {"ids": ids})} if ids else {}
 
 
 async def open_many(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int, UnitState]:
-    """Lock the units that have a row, in the order of their ids, in one statement; the others are new.
+    """Lock the units that have a row; the others are new.
 
     Args:
         tx: the caller's transaction.
@@ -90,10 +62,7 @@ async def open_many(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int,
         The units' states by id, to be given to `save`.
     """
     fresh = {row[0]: UnitState(*row, new=True) for row in wanted}
-    if not fresh:
-        return {}
-    locked = await _LOCK.fetch(tx, {"ids": sorted(fresh)})
-    return fresh | {row[0]: UnitState(*row) for row in locked}
+    return fresh | await lock(tx, fresh)
 
 
 _FIELDS: Final = (
