@@ -50,6 +50,7 @@ class Writes:
             rows: how many rows its counted expression must return.
             otherwise: raised by `send` where it returns others.
         """
+        assert part not in self._parts, "a part's values are written once: gather them first"
         self._parts.append(part)
         self._values.update(values)
         self._expected.append(None if rows is None or otherwise is None else (rows, otherwise))
