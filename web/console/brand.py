@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import FormMultiDict, UploadFile
 from litestar.types import ControllerRouterHandler
 
+from kernel.db import Tx
 from kernel.errors import InvalidInput
 from staff.access import Permission
 from traceability import brands, catalogue, gallery, handover, pictures
@@ -89,25 +91,44 @@ async def save(desk: GivenDesk, seat: GivenSeat, form: GivenForm) -> Response[by
 )
 async def upload_logo(desk: GivenDesk, seat: GivenSeat, request: Request[Any, Any, Any]) -> Response[bytes]:
     """Take a new logo, or take the logo away."""
+
+    async def read(parts: FormMultiDict) -> pictures.Picture | None:
+        content = await read_file(parts, field="logo")
+        return None if content is None else await asyncio.to_thread(pictures.read, content, field="logo")
+
+    return await _take(request, desk, seat, "logo", read, brands.set_logo)
+
+
+class _Setter(Protocol):
+    """Sets one picture of a brand, or takes it away."""
+
+    def __call__(
+        self, tx: Tx, *, brand_id: int, picture: pictures.Picture | None, version: int, actor: str
+    ) -> Awaitable[object]: ...
+
+
+async def _take(
+    request: Request[Any, Any, Any],
+    desk: Desk,
+    seat: Seat,
+    field: str,
+    read: Callable[[FormMultiDict], Awaitable[pictures.Picture | None]],
+    store: _Setter,
+) -> Response[bytes]:
+    """Take one of the brand's pictures, or show the page again with what is wrong at its field."""
     parts = await read_upload(request, desk, seat)
     try:
-        picture = None
-        if parts.get("remove") != "1":
-            upload = parts.get("logo")
-            content = await upload.read() if isinstance(upload, UploadFile) else b""
-            if not content:
-                refuse([Problem("logo", "picture_missing", "Choose a picture first.")])
-            picture = await asyncio.to_thread(pictures.read, content, field="logo")
+        picture = await read(parts)
         async with desk.means.db.transaction() as tx:
             version = version_of(Form([("version", str(parts.get("version", "")))]))
-            await brands.set_logo(tx, brand_id=seat.brand.id, picture=picture, version=version, actor=seat.actor)
+            await store(tx, brand_id=seat.brand.id, picture=picture, version=version, actor=seat.actor)
     except (EditedMeanwhile, InvalidInput) as error:
         errors = forms.refusals(error, seat.visit.language)
         async with desk.means.db.transaction() as tx:
             kept = await brands.settings(tx, seat.brand.id)
-        sentence = errors.get("logo") or next(iter(errors.values()))
-        return _page(desk, seat, kept, status=error.status, errors=forms.Refusals(logo=sentence))
-    return desk.redirect(seat.visit, seat.path("/brand"), flash="brand.logo.saved")
+        sentence = errors.get(field) or next(iter(errors.values()))
+        return _page(desk, seat, kept, status=error.status, errors=forms.Refusals({field: sentence}))
+    return desk.redirect(seat.visit, seat.path("/brand"), flash=f"brand.{field}.saved")
 
 
 async def read_upload(request: Request[Any, Any, Any], desk: Desk, seat: Seat) -> FormMultiDict:
@@ -128,19 +149,24 @@ async def read_upload(request: Request[Any, Any, Any], desk: Desk, seat: Seat) -
 )
 async def upload_header(desk: GivenDesk, seat: GivenSeat, request: Request[Any, Any, Any]) -> Response[bytes]:
     """Take a new picture to stand above the pages, or take it away."""
-    parts = await read_upload(request, desk, seat)
-    try:
-        picture = await read_large(parts, desk, field="header")
-        async with desk.means.db.transaction() as tx:
-            version = version_of(Form([("version", str(parts.get("version", "")))]))
-            await gallery.set_header(tx, brand_id=seat.brand.id, picture=picture, version=version, actor=seat.actor)
-    except (EditedMeanwhile, InvalidInput) as error:
-        errors = forms.refusals(error, seat.visit.language)
-        async with desk.means.db.transaction() as tx:
-            kept = await brands.settings(tx, seat.brand.id)
-        sentence = errors.get("header") or next(iter(errors.values()))
-        return _page(desk, seat, kept, status=error.status, errors=forms.Refusals(header=sentence))
-    return desk.redirect(seat.visit, seat.path("/brand"), flash="brand.header.saved")
+    return await _take(
+        request, desk, seat, "header", lambda parts: read_large(parts, desk, field="header"), gallery.set_header
+    )
+
+
+async def read_file(parts: FormMultiDict, *, field: str) -> bytes | None:
+    """What an upload's field holds; None where it asks to take the picture away.
+
+    Raises:
+        InvalidInput: it holds nothing; the detail `problems` says so.
+    """
+    if parts.get("remove") == "1":
+        return None
+    upload = parts.get(field)
+    content = await upload.read() if isinstance(upload, UploadFile) else b""
+    if not content:
+        refuse([Problem(field, "picture_missing", "Choose a picture first.")])
+    return content
 
 
 async def read_large(parts: FormMultiDict, desk: Desk, *, field: str) -> pictures.Picture | None:
@@ -150,12 +176,9 @@ async def read_large(parts: FormMultiDict, desk: Desk, *, field: str) -> picture
         InvalidInput: there is none, or none that can be read; the detail `problems` says so.
         Unavailable: others are at it already.
     """
-    if parts.get("remove") == "1":
+    content = await read_file(parts, field=field)
+    if content is None:
         return None
-    upload = parts.get(field)
-    content = await upload.read() if isinstance(upload, UploadFile) else b""
-    if not content:
-        refuse([Problem(field, "picture_missing", "Choose a picture first.")])
     async with desk.means.painting.turn():
         return await asyncio.to_thread(pictures.read_large, content, field=field)
 
