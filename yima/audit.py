@@ -27,8 +27,8 @@ _ANALYZE = text("ANALYZE unit, claim, scan, scan_replay, account, journal, entry
 
 async def audit(runtime: Runtime) -> Audit:
     """Prove everything in one snapshot of the database."""
-    # The proofs join whole tables. The planner knows nothing of one that has just been filled, and learns nothing of the
-    # journal by itself, whose parts alone are looked at: it then compares each row with each.
+    # The proofs join whole tables. The planner knows nothing of one that has just been filled, and learns nothing of
+    # the journal by itself, whose parts alone are looked at: it then compares each row with each.
     async with runtime.db.transaction() as tx:
         await tx.execute(text("SET LOCAL statement_timeout = 0"))
         await tx.execute(_ANALYZE)
