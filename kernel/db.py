@@ -220,6 +220,7 @@ class Database:
                     **_VANISHED,
                     "timezone": "UTC",
                     "jit": "off",
+                    "random_page_cost": "1.1",
                 },
                 "timeout": 10,
             },

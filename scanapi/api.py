@@ -99,7 +99,7 @@ class EntryOut(msgspec.Struct):
 
 def language_of(request: Request[Any, Any, Any]) -> str:
     """`zh` or `en` by the Accept-Language header; Chinese where it says nothing we speak."""
-    return language_in(request.headers.get("accept-language", ""))
+    return language_in(request.headers.get("accept-language", "").encode("latin-1"))
 
 
 def bearer_of(request: Request[Any, Any, Any], tokens: Tokens) -> Bearer | None:
@@ -154,7 +154,7 @@ class ScanController(Controller):
         """Judge, award and record one scan; the reply comes after its commit, and again for the same `scan_id`."""
         # The web server's requests are answered by `ScanEndpoint`, which stands before the framework.
         address = None if request.client is None else request.client.host
-        reply = await endpoint.submit(deps.scans, deps.tokens, request.scope["headers"], data, address)
+        reply = await endpoint.submit(deps.scans, deps.tokens, dict(request.scope["headers"]), data, address)
         return Response(reply, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})
 
 

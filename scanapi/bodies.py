@@ -18,8 +18,8 @@ from kernel.errors import UnsupportedMedia
 
 Wanted = TypeVar("Wanted")
 
-JSON: Final = "application/json"
-IDENTITY: Final = "identity"
+JSON: Final = b"application/json"
+IDENTITY: Final = b"identity"
 MESSAGE_CHARS_MAX: Final = 300
 """Of what the decoder says, which may repeat a name that a client made up."""
 
@@ -32,10 +32,11 @@ def judge(request: Request[Any, Any, Any]) -> None:
     Raises:
         UnsupportedMedia: the sentence names the header.
     """
-    judge_headers(request.headers.get("content-encoding", IDENTITY), request.headers.get("content-type", JSON))
+    encoding, kind = request.headers.get("content-encoding"), request.headers.get("content-type")
+    judge_headers(*(None if said is None else said.encode("latin-1") for said in (encoding, kind)))
 
 
-def judge_headers(encoding: str, kind: str) -> None:
+def judge_headers(encoding: bytes | None, kind: bytes | None) -> None:
     """Refuse a body by what its headers say; one that says nothing is taken for JSON.
 
     A compressed body is not expanded: a few bytes of it could become all the memory there is.
@@ -43,13 +44,13 @@ def judge_headers(encoding: str, kind: str) -> None:
     Raises:
         UnsupportedMedia: the sentence names the header.
     """
-    if encoding != IDENTITY and encoding.strip().lower() != IDENTITY:
+    if encoding is not None and encoding.strip().lower() != IDENTITY:
         raise UnsupportedMedia("Content-Encoding: a request's body is sent as it is here, not compressed.")
-    if kind == JSON:
+    if kind is None or kind == JSON:
         return
-    kind, _, more = kind.partition(";")
-    if kind.strip().lower() != JSON:
-        raise UnsupportedMedia(f"Content-Type: the body is {JSON} here.")
+    said, _, more = kind.decode("latin-1").partition(";")
+    if said.strip().lower().encode("latin-1") != JSON:
+        raise UnsupportedMedia(f"Content-Type: the body is {JSON.decode()} here.")
     name, _, value = more.partition("=")
     if name.strip().lower() == "charset" and value.strip(' "').lower() not in ("utf-8", "utf8"):
         raise UnsupportedMedia("Content-Type: JSON is UTF-8, whatever charset is named.")

@@ -6,7 +6,8 @@ route is answered before it; the framework still documents the route, and answer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -20,16 +21,17 @@ from msgspec import Meta
 from kernel.errors import NotAuthenticated, YimaError
 from members.tokens import Bearer, Tokens
 from scanapi import bodies, problems
-from scanapi.problems import Problem
 from scanapi.service import ScanService
 from traceability.scans import ScanRequest
 
 PATH: Final = "/api/v1/scans"
 BODY_BYTES_MAX: Final = 65_536
 
-Headers = Sequence[tuple[bytes, bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
 
-_OK_HEADERS: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+_LANGUAGES_KEPT_MAX: Final = 1_024
+_TOO_LONG: Final = bytes(BODY_BYTES_MAX + 1)
+_OK_HEADERS: Final[Headers] = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 
 class LocationIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,7 +60,7 @@ _DECODER: Final = msgspec.json.Decoder(ScanIn)
 
 
 async def submit(
-    scans: ScanService, tokens: Tokens, headers: Iterable[tuple[bytes, bytes]], data: ScanIn, address: str | None
+    scans: ScanService, tokens: Tokens, headers: Mapping[bytes, bytes], data: ScanIn, address: str | None
 ) -> bytes:
     """Submit one scan; the reply as JSON, sent after its commit.
 
@@ -72,16 +74,8 @@ async def submit(
     Raises:
         YimaError: the request is wrong, the bearer is nobody, the scan id was used otherwise, or we are busy.
     """
-    authorization = language = page_token = proof = None
-    for name, value in headers:
-        if name == b"authorization":
-            authorization = value
-        elif name == b"accept-language":
-            language = value
-        elif name == b"yima-page-token":
-            page_token = value
-        elif name == b"yima-proof":
-            proof = value
+    authorization, language = headers.get(b"authorization"), headers.get(b"accept-language")
+    page_token, proof = headers.get(b"yima-page-token"), headers.get(b"yima-proof")
     bearer = None if authorization is None else bearer_of(authorization.decode("latin-1"), tokens)
     return await scans.submit(
         ScanRequest(
@@ -91,7 +85,7 @@ async def submit(
             None if data.location is None else msgspec.structs.asdict(data.location),
             None if bearer is None else (bearer.member_id, bearer.brand_id),
             address,
-            "zh" if language is None else language_in(language.decode("latin-1")),
+            "zh" if language is None else language_in(language),
             None if page_token is None else page_token.decode("latin-1"),
             bearer is not None,
             None if proof is None else proof.decode("latin-1"),
@@ -99,9 +93,10 @@ async def submit(
     )
 
 
-def language_in(accepted: str) -> str:
+@lru_cache(_LANGUAGES_KEPT_MAX)
+def language_in(accepted: bytes) -> str:
     """`zh` or `en` by an Accept-Language header; Chinese where it says nothing we speak."""
-    for part in accepted.split(","):
+    for part in accepted.decode("latin-1").split(","):
         tag = part.split(";")[0].strip().lower()
         if tag.startswith("zh"):
             return "zh"
@@ -120,10 +115,6 @@ def bearer_of(header: str, tokens: Tokens) -> Bearer:
     if scheme.lower() != "bearer" or not token.strip():
         raise NotAuthenticated("The Authorization header is not of the form: Bearer TOKEN.")
     return tokens.verify(token.strip())
-
-
-class _TooLarge(Exception):
-    """The body is longer than a scan can be."""
 
 
 class _Gone(Exception):
@@ -149,51 +140,54 @@ class ScanEndpoint:
             return
         values: Any = scope
         values["path_template"] = PATH
-        try:
-            answer = await self._answer(scope, receive)
-        except _Gone:
-            return
-        if isinstance(answer, Problem):
-            await _send(send, answer.status, answer.raw_headers, answer.body)
-        else:
-            await _send(send, 200, _OK_HEADERS, answer)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> bytes | Problem:
-        scans, tokens = self._means()
         client = scope["client"]
         try:
-            _judge(scope["headers"])
             body = await _read(scope, receive)
-            if not body:
-                return problems.of_status(HTTPStatus.BAD_REQUEST, problems.NO_BODY)
-            data = bodies.read(_DECODER, body)
-            return await submit(scans, tokens, scope["headers"], data, None if client is None else client[0])
-        except _TooLarge:
-            return problems.of_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "A scan's body has at most 64 KiB.")
-        except HTTPException as error:
-            return problems.of_http(error)
-        except YimaError as error:
-            return problems.of_error(error)
         except _Gone:
-            raise
+            return
+        status, headers, content = await self.answer(scope["headers"], body, None if client is None else client[0])
+        raw = [*headers, (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": raw})
+        await send({"type": "http.response.body", "body": content, "more_body": False})
+
+    async def answer(
+        self, headers: Iterable[tuple[bytes, bytes]], body: bytes, address: str | None
+    ) -> tuple[int, Headers, bytes]:
+        """Answer one scan.
+
+        Args:
+            headers: of the request, names in lower case.
+            body: the whole of it, or more than `BODY_BYTES_MAX` of it.
+            address: the client's.
+
+        Returns:
+            Status, headers without the length, and body.
+        """
+        try:
+            scans, tokens = self._means()
+            named = dict(headers)
+            bodies.judge_headers(named.get(b"content-encoding"), named.get(b"content-type"))
+            if len(body) > BODY_BYTES_MAX:
+                problem = problems.of_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "A scan's body has at most 64 KiB.")
+            elif not body:
+                problem = problems.of_status(HTTPStatus.BAD_REQUEST, problems.NO_BODY)
+            else:
+                data = bodies.read(_DECODER, body)
+                return 200, _OK_HEADERS, await submit(scans, tokens, named, data, address)
+        except HTTPException as error:
+            problem = problems.of_http(error)
+        except YimaError as error:
+            problem = problems.of_error(error)
         except Exception as error:  # noqa: BLE001 (a defect of ours, logged whole and told as one)
-            return problems.of_defect(error)
-
-
-def _judge(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    encoding, kind = bodies.IDENTITY, bodies.JSON
-    for name, value in headers:
-        if name == b"content-type":
-            kind = value.decode("latin-1")
-        elif name == b"content-encoding":
-            encoding = value.decode("latin-1")
-    bodies.judge_headers(encoding, kind)
+            problem = problems.of_defect(error)
+        return problem.status, problem.raw_headers, problem.body
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
+    """The body, or so much of it that it is too long."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > BODY_BYTES_MAX:
-            raise _TooLarge
+            return _TOO_LONG
     body = b""
     while True:
         message: Any = await receive()
@@ -201,13 +195,5 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
             raise _Gone
         part: bytes = message["body"]
         body = body + part if body else part
-        if len(body) > BODY_BYTES_MAX:
-            raise _TooLarge
-        if not message.get("more_body", False):
+        if len(body) > BODY_BYTES_MAX or not message.get("more_body", False):
             return body
-
-
-async def _send(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-    raw = [*headers, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body, "more_body": False})

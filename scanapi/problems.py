@@ -28,10 +28,10 @@ class Problem:
     body: bytes
 
     @property
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """All headers, the media type's included, as ASGI wants them."""
         named = {"content-type": MEDIA_TYPE, **self.headers}
-        return [(name.lower().encode(), value.encode()) for name, value in named.items()]
+        return tuple((name.lower().encode(), value.encode()) for name, value in named.items())
 
 
 def document(status: int, code: str, detail: str, **more: object) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from members import wechat
 from members.tokens import Tokens
 from members.wechat_apps import LiveApps
 from members.wechat_door import Door
-from scanapi import api, appeal_api, line_api, problems, sign_in_api, wechat_api
+from scanapi import api, appeal_api, endpoint, line_api, problems, sign_in_api, wechat_api
 from scanapi.api import Deps
 from scanapi.endpoint import BODY_BYTES_MAX, ScanEndpoint
 from scanapi.limits import Limits
@@ -42,9 +42,10 @@ from web.console import routes as console
 from web.console.desk import Desk, Means, open_desk
 from web.older import Readdress, first_segments
 from yima import broker, description, importing, readiness, runtime, writing
-from yima.edge import Edge
+from yima.edge import Edge, StraightEdge
 from yima.metrics import Figures
 from yima.settings import Settings
+from yima.straight import Shared
 from yima.wiring import Answerer, Decider, Pages, Wiring
 
 if TYPE_CHECKING:
@@ -145,8 +146,18 @@ def make_app(settings: Settings, url: str) -> Edge:
     own = first_segments(each.path for each in application.routes)
     printed_host = urlsplit(settings.public_url).hostname or ""
     pages_and_api = Readdress(application, ports.older_hosts, ports.may_be_listed, own=own, printed_host=printed_host)
-    guarded = Guard(ScanEndpoint(pages_and_api, ports.scanning))
-    return Edge(guarded, settings, figures, trace=None if spans is None else spans.request)
+    scans = ScanEndpoint(pages_and_api, ports.scanning)
+
+    async def guarded(
+        headers: Iterable[tuple[bytes, bytes]], body: bytes, address: str | None
+    ) -> tuple[int, Shared, bytes]:
+        status, own, content = await scans.answer(headers, body, address)
+        return status, (*own, *_HEADERS, _NOTHING), content
+
+    return StraightEdge(
+        Guard(scans), settings, figures, straight=guarded, route=endpoint.PATH,
+        body_bytes_max=BODY_BYTES_MAX, trace=None if spans is None else spans.request,
+    )  # fmt: skip
 
 
 def make_litestar(

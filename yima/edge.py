@@ -6,7 +6,7 @@ A request's line in the log tells its route, never its path: the path holds the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -19,8 +19,9 @@ from kernel.requests import request_id
 from yima import metrics
 from yima.environment import within
 from yima.metrics import Figures
-from yima.proxies import Headers, find_origin, strip
+from yima.proxies import Headers, Origin, find_origin, strip
 from yima.settings import Settings
+from yima.straight import Answered, Shared, StraightWay
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,10 @@ class Edge:
                 raise
             return
         given: Headers = list(scope["headers"])
-        known = self._admit(scope, given)
+        peer = scope["client"]
+        origin, known = self._admit(None if peer is None else peer[0], given)
+        if origin.trusted:
+            _believe(scope, origin, given)
         scope["headers"] = strip(given)
         if scope["path"] == "/metrics" and scope["method"] in ("GET", "HEAD") and self._may_watch(scope, given):
             await self._show(send)
@@ -86,24 +90,14 @@ class Edge:
         finally:
             request_id.reset(token)
 
-    def _admit(self, scope: Scope, given: Headers) -> str:
-        """Write into the scope who asks; returns the request's id."""
-        peer = scope["client"]
+    def _admit(self, peer: str | None, given: Headers) -> tuple[Origin, str]:
+        """Who asks, and the request's id."""
         trusted = self._settings.trusted_proxies
-        if not trusted:
-            return requests.make()
-        origin = find_origin(None if peer is None else peer[0], given, trusted)
+        origin = find_origin(peer, given, trusted) if trusted else Origin(peer)
         if not origin.trusted:
-            return requests.make()
-        values: Any = scope  # the framework's type knows no assignment of some keys
-        values["client"] = (origin.address, 0)
-        if origin.scheme is not None:
-            values["scheme"] = origin.scheme
-        if origin.host is not None:
-            host = origin.host.encode()
-            given[:] = [*((n, v) for n, v in given if n != b"host"), (b"host", host)]
+            return origin, requests.make()
         said = next((value.decode("latin-1") for name, value in given if name == _ID), None)
-        return requests.accept(said) or requests.make()
+        return origin, requests.accept(said) or requests.make()
 
     def _may_watch(self, scope: Scope, given: Headers) -> bool:
         """Whether the peer may see the figures: itself, not on behalf of somebody else."""
@@ -145,10 +139,87 @@ class Edge:
             figures.open -= 1
             if gone and status in (0, 500):
                 status = CLIENT_GONE  # nobody is there to read what the framework calls a fault of ours
-            took_s = time.perf_counter() - started
             route = str(scope.get("path_template") or "unknown")
-            figures.observe(route, status, took_s)
-            if self._log_all or took_s >= SLOW_S or status >= 500:
-                method = scope["method"] if scope["type"] == ScopeType.HTTP else ""
-                log.info("request", method=method, route=route, status=status, ms=round(took_s * 1000, 1))
+            self._note(scope["method"] if scope["type"] == ScopeType.HTTP else "", route, status, started)
         return route, status
+
+    def _note(self, method: str, route: str, status: int, began_s: float) -> None:
+        """Count a request, and tell of one that took long or failed."""
+        took_s = time.perf_counter() - began_s
+        self._figures.requests.observe(route, status, took_s)
+        if self._log_all or took_s >= SLOW_S or status >= 500:
+            log.info("request", method=method, route=route, status=status, ms=round(took_s * 1000, 1))
+
+
+Answer = Callable[[Iterable[tuple[bytes, bytes]], bytes, str | None], Awaitable[tuple[int, Shared, bytes]]]
+"""Answers a body with the headers it came with and the client's address: status, headers, body."""
+
+
+class StraightEdge(Edge):
+    """The same, which besides answers one route straight from the connection (`yima.straight`).
+
+    Args:
+        application: as above.
+        settings: as above.
+        figures: as above.
+        straight: answers the route; as guarded as the application.
+        route: its path.
+        body_bytes_max: of a request there.
+        trace: as above.
+    """
+
+    def __init__(
+        self, application: ASGIApp, settings: Settings, figures: Figures, *,
+        straight: Answer, route: str, body_bytes_max: int, trace: Trace | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(application, settings, figures, trace=trace)
+        self._straight = straight
+        self._route = route
+        self.path = route.encode()
+        self.body_bytes_max = body_bytes_max
+
+    @property
+    def straight(self) -> StraightWay:
+        """Asked by the connection."""
+        return self
+
+    async def answer(
+        self, peer: str | None, headers: Sequence[tuple[bytes, bytes]], body: bytes | None, began_s: float
+    ) -> Answered:
+        """Answer one request of the route."""
+        given = list(headers)
+        origin, known = self._admit(peer, given)
+        request_id.set(known)  # of this task alone
+        if self._trace is None:
+            status, shared, content = await self._count(origin, strip(given), body, began_s)
+        else:
+            with self._trace("POST") as span:
+                status, shared, content = await self._count(origin, strip(given), body, began_s)
+                span.end(self._route, status)
+        return status, shared, (_ID, known.encode()), content
+
+    async def _count(
+        self, origin: Origin, headers: Headers, body: bytes | None, began_s: float
+    ) -> tuple[int, Shared, bytes]:
+        status = CLIENT_GONE
+        figures = self._figures.requests
+        figures.open += 1
+        try:
+            if body is None:
+                return status, (), b""
+            answered = await self._straight(headers, body, origin.address)
+            status = answered[0]
+        finally:
+            figures.open -= 1
+            self._note("POST", self._route, status, began_s)
+        return answered
+
+
+def _believe(scope: Scope, origin: Origin, given: Headers) -> None:
+    """Write into the scope what a trusted proxy says of who asks."""
+    values: Any = scope  # the framework's type knows no assignment of some keys
+    values["client"] = (origin.address, 0)
+    if origin.scheme is not None:
+        values["scheme"] = origin.scheme
+    if origin.host is not None:
+        given[:] = [*((n, v) for n, v in given if n != b"host"), (b"host", origin.host.encode())]

@@ -21,6 +21,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from scanapi import problems
+from yima.straight import StraightCycle, StraightWay
 
 URL_BYTES_MAX: Final = 16_384
 HEAD_BYTES_MAX: Final = 32_768
@@ -132,7 +133,7 @@ class Connection(HttpToolsProtocol):
     _taking: asyncio.TimerHandle | None = None
     _lingering: asyncio.TimerHandle | None = None
     _refusal: _Refusal | None = None
-    _running: RequestResponseCycle | None = None
+    _running: RequestResponseCycle | StraightCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Greet it, or send somebody away."""
@@ -197,15 +198,21 @@ class Connection(HttpToolsProtocol):
         # counted only where so much came at all
         if self._bytes + self._fed > HEAD_BYTES_MAX and _size(self.url, headers) > HEAD_BYTES_MAX:
             self._reject(_LARGE_HEAD)
-        host = None
+        host = length = None
         for name, value in headers:
             if name == b"host":
                 if host is not None:
                     self._reject(_NO_HOST)
                 host = value
+            elif name == b"content-length":
+                length = value
         if not is_host(host) if host is not None else self.parser.get_http_version() == "1.1":
             self._reject(_NO_HOST)
-        super().on_headers_complete()
+        way = self._straight_way(length)
+        if way is None:
+            super().on_headers_complete()
+        else:
+            self._go_straight(way)
         self._stage = "body"
         self._bytes = 0
         if self._waiting is not None:
@@ -269,9 +276,37 @@ class Connection(HttpToolsProtocol):
             what = f"head did not come whole within {self.door.head_s_max:g} s"
         self._refuse(_Refusal(408, "request_timeout", f"The request's {what}; send it again."))
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers of every answer, such as the date."""
+        return self.server_state.default_headers
+
+    def _straight_way(self, length: bytes | None) -> StraightWay | None:
+        """The straight way, where the application has one for this request, and nothing about it is unusual."""
+        way: StraightWay | None = getattr(self.app, "straight", None)
+        if way is None or self.url != way.path or self.parser.get_method() != b"POST" or self.expect_100_continue:
+            return None
+        if length is None or int(length) > way.body_bytes_max:  # the parser has read it: digits
+            return None
+        return way if self.parser.get_http_version() == "1.1" and not self.parser.should_upgrade() else None
+
+    def _go_straight(self, way: StraightWay) -> None:
+        """As uvicorn begins a request, or lets it wait for the one before it."""
+        before: Any = self.cycle
+        cycle: Any = StraightCycle(self, way, self.headers, keep_alive=self.parser.should_keep_alive())
+        self.cycle = cycle
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle | StraightCycle, app: ASGI3Application) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        if isinstance(cycle, StraightCycle):
+            cycle.start()
+        else:
+            super()._start_asgi_task(cycle, app)
 
     def _refuse(self, refusal: _Refusal) -> None:
         """Answer in the application's place, where nothing was answered yet, and end."""
