@@ -7,8 +7,10 @@ and writes what it decided in a fixed number of statements, whatever their numbe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from campaigns import draws, earning, fairness
 from campaigns.claims import Claim
@@ -21,8 +23,7 @@ from members import ledger
 from members.ledger import Account, Credit
 
 
-@dataclass(frozen=True, slots=True)
-class Won:
+class Won(msgspec.Struct, frozen=True):
     """A prize that a claim won, with its place in the draw's log."""
 
     draw: str
@@ -30,14 +31,13 @@ class Won:
     prize: PrizeRule
 
 
-@dataclass(slots=True)
-class Award:
+class Award(msgspec.Struct):
     """What a claim brought; `entered` is how many draws it took part in."""
 
     points: int = 0
     qualifying: int = 0
     entered: int = 0
-    prizes: list[Won] = field(default_factory=list)
+    prizes: list[Won] = []
 
     @property
     def anything(self) -> bool:
@@ -132,12 +132,9 @@ class Terms:
     issuers: Mapping[tuple[int, str], int]
 
 
-async def read_terms(
-    tx: Tx, brand_ids: Sequence[int], *, issuers: Mapping[tuple[int, str], int] | None = None
-) -> Terms:
-    """The earning rules of some brands, and their own accounts unless the caller knows them."""
-    if issuers is None:
-        issuers = await ledger.issuers(tx, brand_ids)
+async def read_terms(tx: Tx, brand_ids: Sequence[int]) -> Terms:
+    """The earning rules of some brands, and their own accounts."""
+    issuers = await ledger.issuers(tx, brand_ids)
     return Terms(tuple(brand_ids), await earning.rules_of(tx, brand_ids), issuers)
 
 

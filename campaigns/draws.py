@@ -302,8 +302,7 @@ async def _open_new(tx: Tx, vault: Vault, wanted: Mapping[int, _Key]) -> None:
         _opened[missing[draw_id]] = DrawRules.from_document(rules), roller
 
 
-@dataclass(slots=True)
-class PersonEntries:
+class PersonEntries(msgspec.Struct):
     """How often a member has entered a draw: ever, and today."""
 
     ever: int = 0

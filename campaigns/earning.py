@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 
 from campaigns.rules import EarningRule
 from kernel import audit
-from kernel.db import Statement, Tx
+from kernel.db import Tx
+from kernel.reads import Asked, Query, Reads
 
 
 async def set_rule(
@@ -66,15 +67,33 @@ async def set_rule(
     return EarningRule(found.id, found.version, gtin, points, qualifying, expires_after_days, active_from, None)
 
 
-_RULES: Final = Statement("""
-    SELECT brand_id, id, version, gtin, points, qualifying, expires_after_days, active_from, active_until
-    FROM earning_rule WHERE brand_id = ANY(CAST(:brands AS bigint[]))
-""")
+Rules = Mapping[int, Sequence[EarningRule]]
+"""The rules of some brands, by brand."""
 
 
-async def rules_of(tx: Tx, brand_ids: Sequence[int]) -> dict[int, list[EarningRule]]:
-    """The rules of some brands, by brand, in one statement."""
+def _by_brand(rows: Iterable[tuple[Any, ...]]) -> Rules:
     found: dict[int, list[EarningRule]] = {}
-    for row in await _RULES.fetch(tx, {"brands": list(brand_ids)}):
-        found.setdefault(row[0], []).append(EarningRule(*row[1:]))
+    for brand_id, *rule in rows:
+        found.setdefault(brand_id, []).append(EarningRule(*rule))
     return found
+
+
+_RULES: Final = Query(
+    """ARRAY(
+        SELECT ROW(brand_id, id, version, gtin, points, qualifying, expires_after_days, active_from, active_until)
+        FROM earning_rule WHERE brand_id = ANY(CAST(:brands_of_rules AS bigint[])))""",
+    _by_brand,
+)
+
+
+def ask(reads: Reads, brand_ids: Sequence[int]) -> Asked[Rules]:
+    """Have the rules of some brands read."""
+    return reads.add(_RULES, {"brands_of_rules": list(brand_ids)})
+
+
+async def rules_of(tx: Tx, brand_ids: Sequence[int]) -> Rules:
+    """The rules of some brands."""
+    reads = Reads()
+    asked = ask(reads, brand_ids)
+    await reads.fetch(tx)
+    return asked.value

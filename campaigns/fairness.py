@@ -23,9 +23,10 @@ import secrets
 import struct
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
+
+import msgspec
 
 from campaigns.documents import describe
 from campaigns.rules import WHOLE_PPB, DrawRules
@@ -119,8 +120,7 @@ def pick(rules: DrawRules, rolled: int) -> int | None:
     return rules.prizes[index].id if index < len(rules.prizes) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What an entry gets.
 
     Attributes:

@@ -16,6 +16,8 @@ from itertools import accumulate
 from typing import Final, Literal
 from uuid import UUID
 
+import msgspec
+
 from campaigns.documents import (
     EXACT_INT_MAX,
     describe,
@@ -100,8 +102,7 @@ class EarningRule:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimFacts:
+class ClaimFacts(msgspec.Struct, frozen=True):
     """What is known of a claim when its points are reckoned; `gtin` has 14 digits, `at` a time zone."""
 
     unit_id: int | str | UUID
@@ -110,8 +111,7 @@ class ClaimFacts:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Earning:
+class Earning(msgspec.Struct, frozen=True):
     """Points that one claim earns in one currency; `amount` is at least 1."""
 
     rule_id: int

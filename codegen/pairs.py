@@ -12,7 +12,8 @@ from typing import Final
 
 from sqlalchemy import text
 
-from kernel.db import Statement, Tx
+from kernel.db import Tx
+from kernel.reads import Query, Reads
 
 _FROM_OUTER: Final = """CASE step WHEN 1 THEN lower(inner_units) + ({unit}) - lower(outer_units)
     ELSE upper(inner_units) - 1 - (({unit}) - lower(outer_units)) END"""
@@ -38,13 +39,20 @@ def mate_of(unit: str) -> str:
         LIMIT 1)"""  # noqa: S608 (an expression of ours)
 
 
-async def hold_still(tx: Tx, unit_ids: Iterable[int]) -> None:
-    """Keep codes from being paired until the caller's transaction ends; called before it looks any of them up.
+def ask_to_hold_still(reads: Reads, unit_ids: Iterable[int]) -> None:
+    """Keep codes from being paired until the caller's transaction ends; sent before it looks any of them up.
 
     A scan that saw a code alone may so not award beside one that sees it paired: the one ends before the other begins.
     Scans do not wait for each other here, and for a pairing only while it commits.
     """
-    await _lock(tx, unit_ids, "pg_advisory_xact_lock_shared")
+    reads.add(_HOLD["pg_advisory_xact_lock_shared"], _keys(unit_ids))
+
+
+async def hold_still(tx: Tx, unit_ids: Iterable[int]) -> None:
+    """The same at once."""
+    reads = Reads()
+    ask_to_hold_still(reads, unit_ids)
+    await reads.fetch(tx)
 
 
 async def keep_still_alone(tx: Tx, unit_ids: Iterable[int]) -> None:
@@ -52,17 +60,20 @@ async def keep_still_alone(tx: Tx, unit_ids: Iterable[int]) -> None:
 
     For what makes a claim outside the scan path: a scan might take a unit by its other code, which has no row to lock.
     """
-    await _lock(tx, unit_ids, "pg_advisory_xact_lock")
+    reads = Reads()
+    reads.add(_HOLD["pg_advisory_xact_lock"], _keys(unit_ids))
+    await reads.fetch(tx)
 
 
-_STATEMENTS: Final = {
-    name: Statement(f"SELECT {name}({_LOCK}, key) FROM unnest(CAST(:keys AS integer[])) AS k(key)")  # noqa: S608 (names of ours)
+# Counted, so that each is taken; in the order of the keys, for they come ordered.
+_HOLD: Final = {
+    name: Query(f"(SELECT count({name}({_LOCK}, key)) FROM unnest(CAST(:held_keys AS integer[])) AS k(key))", int)  # noqa: S608 (names of ours)
     for name in ("pg_advisory_xact_lock", "pg_advisory_xact_lock_shared")
 }
 
 
-async def _lock(tx: Tx, unit_ids: Iterable[int], function: str) -> None:
-    await _STATEMENTS[function].fetch(tx, {"keys": sorted({unit_id >> _UNIT_BITS for unit_id in unit_ids})})
+def _keys(unit_ids: Iterable[int]) -> dict[str, list[int]]:
+    return {"held_keys": sorted({unit_id >> _UNIT_BITS for unit_id in unit_ids})}
 
 
 async def mates(tx: Tx, unit_ids: Iterable[int]) -> dict[int, int]:
@@ -142,7 +153,7 @@ async def store(
         The row of the last run.
     """
     row_id = await _add(tx, found, brand_id, outer_batch_id, inner_batch_id, after)
-    await _lock(tx, (unit for run in found for unit in (run.outer, run.inner)), "pg_advisory_xact_lock")
+    await keep_still_alone(tx, (unit for run in found for unit in (run.outer, run.inner)))
     return row_id
 
 

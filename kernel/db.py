@@ -148,8 +148,8 @@ class Statement:
         connection = tx.sync_connection
         assert connection is not None
         driver: Any = connection.connection.driver_connection
-        if not driver.is_in_transaction():  # SQLAlchemy begins with the first statement that it sees
-            await tx.execute(_BEGIN)
+        if not driver.is_in_transaction():
+            await _begin(tx)
         database: Database = connection.info["database"]
         with database.timing(self.sql):
             try:
@@ -162,6 +162,17 @@ class Statement:
         return rows
 
 
+async def _begin(tx: Tx) -> None:
+    """Begin as SQLAlchemy does with the first statement that it sees; an empty one would be one more round trip."""
+    connection = tx.sync_connection
+    assert connection is not None
+    adapted: Any = connection.connection.dbapi_connection
+    try:
+        await adapted._start_transaction()  # noqa: SLF001 (a test holds that SQLAlchemy still has it)
+    except Exception:  # noqa: BLE001 (it says so itself)
+        await tx.execute(_NOTHING)  # it finds the connection dead as we did, and replaces all that are
+
+
 def encode_rows(rows: Sequence[object]) -> str:
     """Rows as one JSON value for `json_to_recordset`, their fields by name: bytes in base64, times in ISO 8601.
 
@@ -171,8 +182,8 @@ def encode_rows(rows: Sequence[object]) -> str:
 
 
 _ENCODER = msgspec.json.Encoder()
+_NOTHING = text("SELECT")
 _NAMED = re.compile(r"(?<![:\w]):([a-z_0-9]+)")
-_BEGIN = text("SELECT")
 
 
 def _without_values(error: Exception, driver: Any) -> StatementFailed:  # noqa: ANN401 (the driver's connection)

@@ -64,6 +64,7 @@ class Table:
         self.rate = rate
         self._keys_max = keys_max
         self._spent_s = (rate.burst - 1) * rate.every_s + 1e-9
+        self._ceiling_s = rate.ceiling_s
         self._due: OrderedDict[bytes, float] = OrderedDict()
         self._untold: dict[bytes, int] = {}
 
@@ -84,15 +85,16 @@ class Table:
         due = self._due.get(key)
         return due is not None and due - now > self._spent_s
 
-    def take(self, key: bytes, now: float) -> None:
-        """Note that one has happened, whether or not it was due."""
-        due, ceiling = self._due.get(key, now), now + self.rate.ceiling_s
-        due = max(due, now) + self.rate.every_s
-        if due <= ceiling + 1e-9:
+    def take(self, key: bytes, now: float) -> bool:
+        """Note that one has happened, whether or not it was due; tells whether the key was spent before."""
+        before = self._due.get(key)
+        ahead = 0.0 if before is None or before < now else before - now
+        if ahead + self.rate.every_s <= self._ceiling_s + 1e-9:
             self._tell(key, 1)
-            self._keep(key, due)
+            self._keep(key, now + ahead + self.rate.every_s)
         else:
-            self._keep(key, ceiling)
+            self._keep(key, now + self._ceiling_s)
+        return ahead > self._spent_s
 
     def give_back(self, key: bytes) -> None:
         """Take back one that was noted; a key that was forgotten meanwhile has nothing to get back."""
@@ -122,7 +124,7 @@ class Table:
     def _keep(self, key: bytes, due: float) -> None:
         self._due[key] = due
         self._due.move_to_end(key)
-        while len(self._due) > self._keys_max:
+        if len(self._due) > self._keys_max:
             self._due.popitem(last=False)
 
     def _tell(self, key: bytes, count: int) -> None:

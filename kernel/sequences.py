@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 
-from kernel.db import Statement, Tx
+from kernel.db import Tx
+from kernel.reads import Asked, Query, Reads
 
 
-async def reserve(tx: Tx, counts: Mapping[str, int]) -> dict[str, list[int]]:
-    """Ids from several sequences, in one statement; those not used are simply skipped.
+def ask(reads: Reads, name: str, count: int) -> Asked[list[int]]:
+    """Have ids taken from a sequence; those not used are simply skipped.
 
     Args:
-        tx: any transaction.
-        counts: how many of which sequence, by its name (a name of ours).
-
-    Returns:
-        The ids by sequence, ascending.
+        reads: sent by the caller.
+        name: of the sequence (a name of ours).
+        count: how many; they come ascending.
     """
-    found: dict[str, list[int]] = {name: [] for name in counts}
-    wanted = [(name, count) for name, count in counts.items() if count]
-    if not wanted:
-        return found
-    statement = _statement(tuple(name for name, _ in wanted))
-    for place, number in await statement.fetch(
-        tx, {f"count_{place}": count for place, (_, count) in enumerate(wanted)}
-    ):
-        found[wanted[place][0]].append(number)
-    return found
+    return reads.add(_of(name), {f"count_of_{name}": count})
+
+
+async def reserve(tx: Tx, name: str, count: int) -> list[int]:
+    """Take ids from a sequence at once."""
+    reads = Reads()
+    asked = ask(reads, name, count)
+    await reads.fetch(tx)
+    return asked.value
 
 
 @cache
-def _statement(names: tuple[str, ...]) -> Statement:
-    return Statement(
-        " UNION ALL ".join(
-            f"SELECT {place}, nextval('{name}') FROM generate_series(1, CAST(:count_{place} AS integer))"  # noqa: S608 (names of ours)
-            for place, name in enumerate(names)
-        )
-    )
+def _of(name: str) -> Query[list[int]]:
+    # names of ours
+    return Query(f"ARRAY(SELECT nextval('{name}') FROM generate_series(1, CAST(:count_of_{name} AS integer)))", list)  # noqa: S608

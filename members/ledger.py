@@ -11,7 +11,6 @@ Locks: callers lock members' accounts (`lock_accounts`) after units and before p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -27,8 +26,7 @@ CURRENCIES = ("spendable", "qualifying")
 AMOUNT_MAX = 1_000_000_000
 
 
-@dataclass(slots=True)
-class Account:
+class Account(msgspec.Struct):
     """A member's account, locked by the caller's transaction."""
 
     id: int
@@ -161,7 +159,7 @@ async def _move(
         The journals' ids.
     """
     if ids is None or len(ids) < len(movements):
-        ids = (await sequences.reserve(tx, {JOURNAL_IDS: len(movements)}))[JOURNAL_IDS]
+        ids = await sequences.reserve(tx, JOURNAL_IDS, len(movements))
     rows = [
         _Row(
             journal, m.account.brand_id, m.at, m.kind, m.cause_kind, m.cause_id, m.reverses, m.account.id, m.issuer_id,

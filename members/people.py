@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import phonenumbers
 from sqlalchemy import text
 
 from kernel import audit, ids
 from kernel.clock import now
 from kernel.crypto import BlindIndex, Vault
-from kernel.db import Statement, Tx
+from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
+from kernel.reads import Asked, Query, Reads
 from members import ledger
 from members.ledger import Account
 
@@ -26,8 +27,7 @@ ADULT_VERSION = "2026-11"
 """Of the words by which somebody says to be 18 or older (`age.confirm` of the pages)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """A person within one brand."""
 
     id: int
@@ -119,29 +119,36 @@ async def facts(tx: Tx, member_ids: Sequence[int]) -> dict[int, Member]:
     return {row[0]: Member(*row) for row in rows}
 
 
-async def lock(tx: Tx, member_ids: Sequence[int]) -> tuple[dict[int, Member], dict[tuple[int, str], Account]]:
-    """Lock members' accounts in the order of their ids, and read whose they are, in one statement.
+Locked = tuple[dict[int, Member], dict[tuple[int, str], Account]]
+"""Members by id, and their accounts by (member id, currency)."""
 
-    Returns:
-        Members by id, and their accounts by (member id, currency).
-    """
-    rows = await _LOCK.fetch(tx, {"members": sorted(set(member_ids))})
+
+def _locked(rows: Iterable[tuple[Any, ...]]) -> Locked:
     members: dict[int, Member] = {}
     accounts: dict[tuple[int, str], Account] = {}
     for account_id, brand_id, member_id, currency, balance, *person in rows:
         accounts[member_id, currency] = Account(account_id, brand_id, member_id, currency, balance)
-        members[member_id] = Member(member_id, brand_id, *person)
+        if member_id not in members:
+            members[member_id] = Member(member_id, brand_id, *person)
     return members, accounts
 
 
 # OFFSET 0 keeps the planner from reading the whole of `member` into a hash for a few dozen of them.
-_LOCK: Final = Statement("""
-    SELECT a.id, a.brand_id, a.member_id, a.currency, a.balance, m.public_id, m.state, m.created_at, m.is_adult
-    FROM account a CROSS JOIN LATERAL (
-        SELECT public_id, state, created_at, adult_at IS NOT NULL AS is_adult FROM member WHERE id = a.member_id OFFSET 0
-    ) m
-    WHERE a.member_id = ANY(CAST(:members AS bigint[])) ORDER BY a.id FOR UPDATE OF a
-""")
+_LOCK: Final = Query(
+    """ARRAY(
+        SELECT ROW(a.id, a.brand_id, a.member_id, a.currency, a.balance, m.public_id, m.state, m.created_at, m.is_adult)
+        FROM account a CROSS JOIN LATERAL (
+            SELECT public_id, state, created_at, adult_at IS NOT NULL AS is_adult FROM member
+            WHERE id = a.member_id OFFSET 0
+        ) m
+        WHERE a.member_id = ANY(CAST(:locked_members AS bigint[])) ORDER BY a.id FOR UPDATE OF a)""",
+    _locked,
+)
+
+
+def ask_lock(reads: Reads, member_ids: Iterable[int]) -> Asked[Locked]:
+    """Have members' accounts locked in the order of their ids, and whose they are read."""
+    return reads.add(_LOCK, {"locked_members": sorted(set(member_ids))})
 
 
 async def confirm_adult(tx: Tx, *, brand_id: int, member_id: int) -> None:

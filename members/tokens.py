@@ -6,8 +6,8 @@ Whether the member still exists is learned with the scan's other facts.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
+import msgspec
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 from kernel.crypto import Vault
@@ -19,8 +19,7 @@ _KEPT_MAX = 20_000
 """Tokens whose signature was found good are known again until they expire; about 400 bytes each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(msgspec.Struct, frozen=True):
     """Who bears the token."""
 
     member_id: int

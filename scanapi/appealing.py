@@ -130,7 +130,7 @@ async def _claim_for(tx: Tx, appeal: Appeal, at: datetime) -> int:
     await units.lock(tx, both)
     if await claims.standing(tx, both):
         raise Conflict("The unit's reward was claimed by somebody meanwhile: it can be paid once only.")
-    (claim_id,) = (await sequences.reserve(tx, {claims.IDS: 1}))[claims.IDS]
+    (claim_id,) = await sequences.reserve(tx, claims.IDS, 1)
     claim = Claim(
         id=claim_id, brand_id=appeal.brand_id, unit_id=appeal.unit_id, member_id=appeal.member_id,
         scan_id=appeal.scan_id, gtin=appeal.gtin, device=None, state="pending", reason=appeals.NOT_PAID, at=at,

@@ -7,13 +7,14 @@ everywhere: units → members' accounts → draws and prizes, each by id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, cast
 from uuid import UUID
 
 import msgspec
 
-from campaigns import awards, claims
+from campaigns import awards, claims, earning
+from campaigns.awards import Terms
 from campaigns.claims import Claim
 from codegen import foreign, pairs
 from codegen.issued import look_up
@@ -22,8 +23,11 @@ from kernel.clock import now
 from kernel.crypto import Vault
 from kernel.db import Tx
 from kernel.errors import Conflict, NotAuthenticated, YimaError
+from kernel.reads import Reads
 from kernel.writes import Writes
 from members import ledger, people
+from members.ledger import Account
+from members.people import Member
 from scanapi import sentences
 from scanapi.group import Answer, Home, Known, Scan, ScanIdTaken, home_of
 from scanapi.judging import judge
@@ -49,12 +53,14 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions,
     first_of: dict[UUID, int] = {}
     for place, each in enumerate(group):
         first_of.setdefault(each.scan_id, place)
-    replays = await journal.replays(tx, list(first_of))
-    asked = [group[place] for scan_id, place in first_of.items() if scan_id not in replays]
+    firsts = [group[place] for place in first_of.values()]
+    before = await _ask(tx, firsts)
+    replays = before.replays
+    asked = [each for each in firsts if each.scan_id not in replays]
     fresh = await _find_listed(tx, asked)
 
     # lock, and fetch the facts for the whole group
-    known = await _fetch(tx, fresh, vault=vault, regions=regions, shelf=shelf)
+    known = await _fetch(tx, fresh, before, vault=vault, regions=regions, shelf=shelf)
 
     # judge and award, in arrival order, in memory
     answers: dict[UUID, Answer] = _unlisted(asked, fresh)
@@ -110,37 +116,60 @@ def _unlisted(asked: Sequence[Scan], fresh: Sequence[Scan]) -> dict[UUID, Answer
     }
 
 
-async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Regions, shelf: Shelf) -> Known:
-    """Read what needs no lock; then lock units, members and draws, and read what others could have changed.
+class _Before(NamedTuple):
+    """What is read before anything is looked up."""
 
-    Before all that, nobody may pair these codes with others until we are done.
-    """
+    replays: dict[UUID, Replay]
+    rules: earning.Rules
+    claim_ids: list[int]
+    journal_ids: list[int]
+
+
+async def _ask(tx: Tx, scans: Sequence[Scan]) -> _Before:
+    """Keep the scans' codes from being paired until we are done, and read what does not depend on what they are."""
+    reads = Reads()
+    if not any(each.listed for each in scans):
+        pairs.ask_to_hold_still(reads, (each.code.unit_id for each in scans))
+    replays = journal.ask_replays(reads, [each.scan_id for each in scans])
+    of_members = [each.member for each in scans if each.member is not None]
+    if not of_members:
+        await reads.fetch(tx)
+        return _Before(replays.value, {}, [], [])
+    rules = earning.ask(reads, sorted({brand_id for _, brand_id in of_members}))
+    claim_ids = sequences.ask(reads, claims.IDS, len(of_members))
+    journal_ids = sequences.ask(reads, ledger.JOURNAL_IDS, 2 * len(of_members))
+    await reads.fetch(tx)
+    return _Before(replays.value, rules.value, claim_ids.value, journal_ids.value)
+
+
+async def _fetch(
+    tx: Tx, fresh: Sequence[Scan], before: _Before, *, vault: Vault, regions: Regions, shelf: Shelf
+) -> Known:
+    """Read what needs no lock; then lock units, members and draws, and read what others could have changed."""
     listed = {each.code.position for each in fresh if each.listed}
-    if fresh:
+    if listed:  # only now it is known which codes they are
         await pairs.hold_still(tx, (each.code.unit_id for each in fresh))
     issued = await look_up(tx, sorted({each.code.position for each in fresh}), listed=listed) if fresh else {}
     homes = {each.scan_id: home for each in fresh if (home := home_of(each, issued)) is not None}
     real = [each for each in fresh if each.scan_id in homes]
     unit_ids = sorted({home.unit_id for home in homes.values()})
-    member_ids = sorted({each.member[0] for each in fresh if each.member is not None})
+    member_ids = {each.member[0] for each in fresh if each.member is not None}
     brand_ids = sorted({homes[each.scan_id].issued.brand_id for each in real if each.member is not None})
     gtins = sorted({known.gtin for known in issued.values() if known.gtin is not None})
     destinations = await shipments.destinations(tx, unit_ids) if unit_ids else {}
     shown = await shelf.shown(tx, gtins)
-    terms = ids = None
+    terms = None
     if brand_ids:
-        terms = await awards.read_terms(tx, brand_ids, issuers=await shelf.issuers(tx, brand_ids))
-        ids = await sequences.reserve(tx, {claims.IDS: len(real), ledger.JOURNAL_IDS: 2 * len(real)})
+        terms = Terms(tuple(brand_ids), before.rules, await shelf.issuers(tx, brand_ids))
     relations = _relations(real, homes, destinations, regions)
 
-    opened = await units.open_many(tx, {_owner(home) for home in homes.values()})
-    members, accounts = await people.lock(tx, member_ids) if member_ids else ({}, {})
+    opened, members, accounts = await _lock(tx, homes, member_ids)
     at = now()  # under the locks, so that a unit's scans are in the order of their times
     standing = await _standing(tx, real, homes, opened)
     claimable = any(each.member is not None and homes[each.scan_id].unit_id not in standing for each in real)
     desk = None
-    if terms is not None and ids is not None and claimable:
-        desk = await awards.open_desk(tx, vault, terms, accounts=accounts, at=at, journal_ids=ids[ledger.JOURNAL_IDS])
+    if terms is not None and claimable:
+        desk = await awards.open_desk(tx, vault, terms, accounts=accounts, at=at, journal_ids=before.journal_ids)
     return Known(
         at=at,
         issued=issued,
@@ -154,9 +183,24 @@ async def _fetch(tx: Tx, fresh: Sequence[Scan], *, vault: Vault, regions: Region
         dealers={unit_id: destination.dealer_id for unit_id, destination in destinations.items()},
         shown=shown,
         desk=desk,
-        claim_ids=[] if ids is None else ids[claims.IDS][::-1],
+        claim_ids=before.claim_ids[::-1],
         regions=regions,
     )
+
+
+async def _lock(
+    tx: Tx, homes: Mapping[UUID, Home], member_ids: Collection[int]
+) -> tuple[dict[int, UnitState], dict[int, Member], dict[tuple[int, str], Account]]:
+    """Lock units and then members' accounts, in one statement; a unit without a row is new."""
+    reads = Reads()
+    units_locked = units.ask_lock(reads, {home.unit_id for home in homes.values()}) if homes else None
+    people_locked = people.ask_lock(reads, member_ids) if member_ids else None
+    await reads.fetch(tx)
+    opened = {owner[0]: UnitState(*owner, new=True) for owner in map(_owner, homes.values())}
+    if units_locked is not None:
+        opened |= units_locked.value
+    members, accounts = ({}, {}) if people_locked is None else people_locked.value
+    return opened, members, accounts
 
 
 def _relations(

@@ -21,7 +21,7 @@ from traceability.units import UnitTaken
 log = structlog.get_logger(__name__)
 
 GROUP_MAX = 64
-GROUPS_AT_ONCE = 2
+GROUPS_AT_ONCE = 3
 WAITING_MAX = 4096
 GROUP_S_MAX = 20.0
 """A group that takes longer is given up: whoever scanned is long gone, and a connection whose other end vanished

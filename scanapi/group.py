@@ -108,8 +108,7 @@ class Known:
     regions: Regions
 
 
-@dataclass(slots=True)
-class Result:
+class Result(msgspec.Struct):
     """What one scan led to."""
 
     outcome: Outcome

@@ -143,6 +143,7 @@ class Limits:
             for (kind, scope), table in self._tables.items()
             if kind == "wrong"
         }
+        self._scans_of: dict[Scope, Table] = {scope: self._tables["scan", scope] for scope in ("device", "member")}
         self.refused = 0
 
     @property
@@ -188,16 +189,12 @@ class Limits:
         """Count a scan of a code that verifies; whose rate was spent before it, `member` first, or None."""
         if self._places(address) is None:
             return None
-        now, found = self._clock(), None
-        keys: tuple[tuple[Scope, bytes | None], ...] = (
-            ("device", device), ("member", None if member is None else member.to_bytes(8)),
-        )  # fmt: skip
-        for scope, key in keys:
-            if key is not None:
-                table = self._tables["scan", scope]
-                if table.is_spent(key, now):
-                    found = scope
-                table.take(key, now)
+        now = self._clock()
+        found: Scope | None = None
+        if device is not None and self._scans_of["device"].take(device, now):
+            found = "device"
+        if member is not None and self._scans_of["member"].take(member.to_bytes(8), now):
+            found = "member"
         return found
 
     def network(self, address: str | None) -> str | None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 from uuid import uuid4
 
@@ -429,5 +430,6 @@ def _body_hash(request: ScanRequest) -> bytes:
     return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).digest()
 
 
+@lru_cache(64)
 def _versions(*versions: str | None) -> str | None:
     return ";".join(version for version in versions if version)[:120] or None

@@ -136,6 +136,8 @@ def parse_location(
 
 def _number(field: str, value: object, low: float, high: float) -> float:
     """Take a finite number within its limits; text and truth values are none."""
+    if type(value) is float and low <= value <= high:  # what nearly all are
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise InvalidInput(f"location.{field} must be a number from {low:g} to {high:g}.")
     # Compared before it is converted, because a very long integer has no float; NaN fails every comparison.

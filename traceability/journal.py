@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
 
 from kernel.db import Tx, encode_rows
+from kernel.reads import Asked, Query, Reads
 from kernel.writes import Part, Writes
 
 REPLAY_KEPT_DAYS = 35
@@ -122,15 +123,17 @@ class Replay(msgspec.Struct, frozen=True):
     reply: bytes
 
 
-async def replays(tx: Tx, scan_ids: list[UUID]) -> dict[UUID, Replay]:
-    """Known scan ids among these."""
-    rows = await tx.execute(
-        text("""
-            SELECT scan_id, at, brand_id, body_hash, member_id, reply FROM scan_replay
-            WHERE scan_id = ANY(CAST(:ids AS uuid[]))"""),
-        {"ids": scan_ids},
-    )
-    return {row[0]: Replay(*row) for row in rows}
+_REPLAYS: Final = Query(
+    """ARRAY(
+        SELECT ROW(scan_id, at, brand_id, body_hash, member_id, reply) FROM scan_replay
+        WHERE scan_id = ANY(CAST(:replayed AS uuid[])))""",
+    lambda rows: {row[0]: Replay(*row) for row in rows},
+)
+
+
+def ask_replays(reads: Reads, scan_ids: list[UUID]) -> Asked[dict[UUID, Replay]]:
+    """Have the known scan ids among these looked for."""
+    return reads.add(_REPLAYS, {"replayed": scan_ids})
 
 
 async def count_refused(tx: Tx, day: date, counts: dict[tuple[str, int], int]) -> None:

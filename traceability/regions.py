@@ -48,7 +48,7 @@ _CHUNK: Final = 10_000
 _NOT_MAINLAND_PROVINCES: Final = frozenset({710000, 810000, 820000})
 _NOT_MAINLAND_DISTRICTS: Final = frozenset({350527})
 
-_Indexes = NDArray[np.intp]
+_Touched = tuple[tuple[int, shapely.Geometry], ...]
 _Adcodes = NDArray[np.int32]
 
 
@@ -124,7 +124,7 @@ class Regions:
         # lock here, four threads corrupted the heap within seconds.
         self._lock = threading.Lock()
         shapely.prepare(self._polygons)
-        self._met: dict[int, Region | _Indexes] = {}
+        self._met: dict[int, Region | _Touched] = {}
 
     @classmethod
     def load(cls, path: Path | None = None) -> Regions:
@@ -163,14 +163,16 @@ class Regions:
             met = self._meet(cell)
         if isinstance(met, Region):
             return met
+        # A point on a border belongs to the lower adcode, in every process alike: they are asked in that order.
         with self._lock:
-            inside = met[shapely.intersects_xy(self._polygons[met], lng, lat)]
-        # A point on a border belongs to the lower adcode, in every process alike.
-        index = int(inside.min()) if len(inside) else self._snap(lat, lng)
+            for index, polygon in met:
+                if shapely.intersects_xy(polygon, lng, lat):
+                    return self._districts[index]
+        index = self._snap(lat, lng)
         return self._districts[index] if index >= 0 else None
 
-    def _meet(self, cell: int) -> Region | _Indexes:
-        """The district that a whole H3 cell lies in, or the indexes of those that it may touch; kept from now on."""
+    def _meet(self, cell: int) -> Region | _Touched:
+        """The district that a whole H3 cell lies in, or those that it may touch, by adcode; kept from now on."""
         lat, lng = h3.cell_to_latlng(cell)
         wide = shapely.Polygon(
             [(lng + (x - lng) * _CELL_MARGIN, lat + (y - lat) * _CELL_MARGIN) for y, x in h3.cell_to_boundary(cell)]
@@ -178,7 +180,9 @@ class Regions:
         with self._lock:
             touched = self._tree.query(wide, predicate="intersects")
             whole = len(touched) == 1 and bool(shapely.contains_properly(self._polygons[touched[0]], wide))
-        met: Region | _Indexes = self._districts[touched[0]] if whole else touched
+        met: Region | _Touched = (
+            self._districts[touched[0]] if whole else tuple((i, self._polygons[i]) for i in sorted(touched.tolist()))
+        )
         if len(self._met) >= _CELLS_MAX:
             self._met.clear()
         self._met[cell] = met

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
+import msgspec
 from sqlalchemy import text
 
 from codegen import gs1
@@ -64,8 +66,7 @@ class Carton:
     last_unit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(msgspec.Struct, frozen=True):
     """To whom a unit was shipped last."""
 
     dealer_id: int
@@ -298,12 +299,15 @@ async def pack(tx: Tx, *, brand_id: int, cartons: Sequence[Carton], at: datetime
 
     Raises:
         InvalidInput: an SSCC with a wrong check digit, or an empty carton.
-        Conflict: an SSCC that exists, or a unit that is in another carton already.
+        Conflict: an SSCC that exists, or a unit that is in another carton already, or in two of these.
     """
     for carton in cartons:
         gs1.parse_sscc(carton.sscc)
         if carton.last_unit < carton.first_unit:
             raise InvalidInput(f"Carton {carton.sscc} is empty.")
+    for before, after in pairwise(sorted(cartons, key=lambda each: each.first_unit)):
+        if after.first_unit <= before.last_unit:
+            raise Conflict(f"Cartons {before.sscc} and {after.sscc} hold a unit that both of them name.")
     values = {
         "brand": brand_id,
         "ssccs": [carton.sscc for carton in cartons],
@@ -385,13 +389,17 @@ async def ship(
     return shipment_id
 
 
-# LIMIT within tells the planner that a unit is in one carton; without it, it expects many and reads whole tables.
+# No two cartons' ranges share a unit (`pack`), so that the one which begins last before a unit is the only one that can
+# hold it: a step into a plain index, a tenth of what asking all ranges costs. The outer LIMIT tells the planner that a
+# unit is in one carton; without it, it expects many and reads whole tables.
 _DESTINATIONS = Statement("""
     SELECT u.id, d.id, d.name, l.sscc, (SELECT array_agg(t.adcode) FROM territory t WHERE t.dealer_id = d.id)
     FROM unnest(CAST(:units AS bigint[])) AS u(id)
     LEFT JOIN carton_exception x ON x.unit_id = u.id
     CROSS JOIN LATERAL (
-        SELECT c.sscc FROM logistic_unit c WHERE x.unit_id IS NULL AND c.units @> u.id
+        SELECT c.sscc FROM (
+            SELECT sscc, units FROM logistic_unit WHERE lower(units) <= u.id ORDER BY lower(units) DESC LIMIT 1
+        ) c WHERE x.unit_id IS NULL AND c.units @> u.id
         UNION ALL SELECT x.sscc WHERE x.sscc IS NOT NULL LIMIT 1) l
     CROSS JOIN LATERAL (
         SELECT h.dealer_id FROM shipment_line n JOIN shipment h ON h.id = n.shipment_id
@@ -402,5 +410,10 @@ _DESTINATIONS = Statement("""
 
 async def destinations(tx: Tx, unit_ids: list[int]) -> dict[int, Destination]:
     """To whom each unit was shipped last, by unit id, in one statement; unshipped units are missing."""
-    rows = await _DESTINATIONS.fetch(tx, {"units": unit_ids})
-    return {row[0]: Destination(row[1], row[2], row[3], frozenset(row[4] or ())) for row in rows}
+    territories: dict[int, frozenset[int]] = {}
+    found: dict[int, Destination] = {}
+    for unit_id, dealer_id, name, sscc, adcodes in await _DESTINATIONS.fetch(tx, {"units": unit_ids}):
+        if dealer_id not in territories:
+            territories[dealer_id] = frozenset(adcodes or ())
+        found[unit_id] = Destination(dealer_id, name, sscc, territories[dealer_id])
+    return found

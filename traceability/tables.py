@@ -140,6 +140,7 @@ logistic_unit = Table(
     Column("packed_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("sscc ~ '^[0-9]{18}$'", name="sscc"),
     Index("ix_logistic_unit_units", "units", postgresql_using="gist"),
+    Index("ix_logistic_unit_low", text("lower(units)")),
 )
 
 # Units that are not in the carton whose range holds their number: in another one, or in none.

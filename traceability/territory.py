@@ -7,6 +7,7 @@ device's radius of uncertainty nor the error of the stored borders can explain t
 from __future__ import annotations
 
 import functools
+import math
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 import h3.api.basic_int as h3
+import msgspec
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -104,12 +106,14 @@ class _Shape:
     coarse: _Border
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(msgspec.Struct, frozen=True):
     """Where a scan stands to a territory, and how far away it is (0 inside; None where there is no point)."""
 
     standing: Standing
     distance_m: float | None
+
+
+_INSIDE: Final = Relation(Standing.INSIDE, 0.0)
 
 
 def judge(location: Location | NoLocation | None, territory: Collection[int], regions: Regions) -> Standing:
@@ -133,7 +137,7 @@ def relate(location: Location | NoLocation | None, territory: Collection[int], r
         return Relation(Standing.UNDETERMINED, None)
     away_m = distance_m(location.lat, location.lng, territory, regions)
     if away_m == 0.0:
-        return Relation(Standing.INSIDE, away_m)
+        return _INSIDE
     radius_m = ACCURACY_UNKNOWN_M if location.accuracy_m is None else location.accuracy_m
     if away_m > radius_m + regions.error_m:
         return Relation(Standing.OUTSIDE, away_m)
@@ -163,7 +167,7 @@ def distance_m(lat: float, lng: float, territory: Collection[int], regions: Regi
         with shape.lock:
             if shapely.intersects_xy(shape.polygon, lng, lat):
                 return 0.0
-    return seen.border.distance_m(_unit_vectors(np.array([[lng, lat]]))[0])
+    return seen.border.distance_m(_unit_vector(lat, lng))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,7 @@ class _Seen:
 def _seen_from(shape: _Shape, cell: int) -> float | _Seen:
     """The distance, where it is the same for the whole cell: inside (0), or far away; else what is left to measure."""
     lat, lng = h3.cell_to_latlng(cell)
-    middle = _unit_vectors(np.array([[lng, lat]]))[0]
+    middle = _unit_vector(lat, lng)
     with shape.lock:
         inside = bool(shapely.intersects_xy(shape.polygon, lng, lat))
     away_m = shape.coarse.distance_m(middle)
@@ -222,6 +226,12 @@ def _border(polygon: shapely.Geometry) -> _Border:
     steps = steps[real]
     squares = np.einsum("ij,ij->i", steps, steps)
     return _Border(corners[:-1][real], steps, squares, float(np.sqrt(squares.max())))
+
+
+def _unit_vector(lat: float, lng: float) -> _Vectors:
+    """One point in degrees, as `_unit_vectors` gives many, without the cost of arrays for three numbers."""
+    x, y = math.radians(lng), math.radians(lat)
+    return np.array((math.cos(y) * math.cos(x), math.cos(y) * math.sin(x), math.sin(y)))
 
 
 def _unit_vectors(coords: NDArray[np.float64]) -> _Vectors:

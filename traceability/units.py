@@ -6,16 +6,17 @@ Units are the first thing that is locked (DESIGN §4: units → members → priz
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from kernel.db import Statement, Tx, encode_rows
+from kernel.reads import Asked, Query, Reads
 from kernel.writes import Part, Writes
 
 
-@dataclass(slots=True)
-class UnitState:
+class UnitState(msgspec.Struct):
     """A locked unit's row in memory; a group of scans changes it in arrival order and writes it once."""
 
     id: int
@@ -38,31 +39,29 @@ class UnitTaken(Exception):
     """Another transaction made the row of a unit that was new a moment ago: judge again, and see what it did."""
 
 
-_LOCK = Statement("""
-    SELECT id, brand_id, batch_id, scan_count, first_scan_at, first_province, first_device, first_member_id,
-        last_fix_at, last_fix_cell, last_fix_accuracy_m, last_fix_device
-    FROM unit WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE
-""")
+_LOCK: Final = Query(
+    """ARRAY(
+        SELECT ROW(id, brand_id, batch_id, scan_count, first_scan_at, first_province, first_device, first_member_id,
+            last_fix_at, last_fix_cell, last_fix_accuracy_m, last_fix_device)
+        FROM unit WHERE id = ANY(CAST(:locked_units AS bigint[])) ORDER BY id FOR UPDATE)""",
+    lambda rows: {row[0]: UnitState(*row) for row in rows},
+)
+
+
+def ask_lock(reads: Reads, unit_ids: Iterable[int]) -> Asked[dict[int, UnitState]]:
+    """Have those of the units locked that have a row, in the order of their ids; their states by id.
+
+    The others are new: nobody else is kept out of them, and `save` finds out who was first.
+    """
+    return reads.add(_LOCK, {"locked_units": sorted(set(unit_ids))})
 
 
 async def lock(tx: Tx, unit_ids: Iterable[int]) -> dict[int, UnitState]:
-    """Lock those of the units that have a row, in the order of their ids, in one statement; their states by id."""
-    ids = sorted(set(unit_ids))
-    return {row[0]: UnitState(*row) for row in await _LOCK.fetch(tx, {"ids": ids})} if ids else {}
-
-
-async def open_many(tx: Tx, wanted: Iterable[tuple[int, int, int]]) -> dict[int, UnitState]:
-    """Lock the units that have a row; the others are new.
-
-    Args:
-        tx: the caller's transaction.
-        wanted: (unit id, brand id, batch id); duplicates are fine.
-
-    Returns:
-        The units' states by id, to be given to `save`.
-    """
-    fresh = {row[0]: UnitState(*row, new=True) for row in wanted}
-    return fresh | await lock(tx, fresh)
+    """The same at once."""
+    reads = Reads()
+    asked = ask_lock(reads, unit_ids)
+    await reads.fetch(tx)
+    return asked.value
 
 
 _FIELDS: Final = (

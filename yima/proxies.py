@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from yima.environment import ADDRESSES_KEPT_MAX, Network, within
 from yima.wire import is_host
@@ -34,8 +35,7 @@ _FORWARDING = frozenset(
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Who asks, as far as it can be believed.
 
     Attributes:
