@@ -106,6 +106,7 @@ def _measure(world: World, address: str, url: str, home: Path, growth: tuple[int
     rows += _page(address, world.code())
     before = fresh.send(address, SECONDS // 2)
     scan_world.fill(url, claimed=growth[0], rows=growth[1])
+    scan_world.wait_for_rollups(url)
     fresh.send(address, WARM_UP_S)
     grown = fresh.send(address, SECONDS // 2)
     name = f"with {growth[0] // 10**6} M units, {growth[1] // 10**6} M rows"

@@ -18,6 +18,7 @@ from campaigns.rules import DrawRules, PrizeRule
 from codegen import gs1
 from kernel.clock import now
 from kernel.db import Tx
+from kernel.errors import ConfigurationError
 from members import ledger
 from traceability import catalogue, shipments
 from traceability.shipments import Carton
@@ -29,6 +30,7 @@ from yima.story import cast
 MEMBERS: Final = 5_000
 FORGED: Final = 20_000
 SETTLE_S: Final = 2.0
+ROLLED_UP_S_MAX: Final = 3_600.0
 _SYMBOLS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -194,6 +196,27 @@ def fill(url: str, *, claimed: int, rows: int) -> None:
         for table in tables:
             connection.execute(text(f"VACUUM (ANALYZE) {table}"))
     engine.dispose()
+
+
+def wait_for_rollups(url: str) -> None:
+    """Wait until the workers have taken in what was filled: on a real machine it is long in the rollups.
+
+    Raises:
+        ConfigurationError: they do not get on.
+    """
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    ends = time.monotonic() + ROLLED_UP_S_MAX
+    with engine.connect() as connection:
+        while connection.execute(_BEHIND).scalar_one():
+            if time.monotonic() > ends:
+                raise ConfigurationError("The rollups did not catch up: see the workers' lines above.")
+            time.sleep(1)
+    engine.dispose()
+
+
+_BEHIND: Final = text(
+    "SELECT coalesce(bool_or(as_of < now() - interval '3 seconds'), true) FROM rollup_state WHERE live"
+)
 
 
 def _values(connection: Connection) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from kernel.reads import Query, Reads
 from yima.runtime import Runtime
 
 _NAMES: Query[dict[str, int]] = Query(
-    "ARRAY(SELECT ROW(process, length(process)) FROM heartbeat WHERE process = ANY(CAST(:wanted AS text[])) ORDER BY 1)",
+    "ARRAY(SELECT ROW(process, length(process)) FROM heartbeat WHERE process = ANY(CAST(:wanted AS text[])))",
     dict,
 )
 _SUM: Query[int] = Query("(SELECT sum(n) FROM unnest(CAST(:numbers AS bigint[])) AS u(n))", int)
