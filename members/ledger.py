@@ -51,13 +51,16 @@ class Credit(msgspec.Struct, frozen=True):
 
 
 async def open_accounts(tx: Tx, *, brand_id: int, member_ids: Sequence[int | None]) -> None:
-    """Open both currencies' accounts for members; None opens the brand's own. Opening again changes nothing."""
+    """Open both currencies' accounts for members; None opens the brand's own. Opening again changes nothing.
+
+    A member's spendable account gets the lower id: accounts are locked in the order of their ids.
+    """
     await tx.execute(
         text("""
             INSERT INTO account (brand_id, member_id, currency)
-            SELECT :brand, m, c FROM unnest(CAST(:members AS bigint[])) AS m,
-                unnest(ARRAY['spendable', 'qualifying']) AS c
-            ON CONFLICT DO NOTHING"""),
+            SELECT :brand, m.id, c.name FROM unnest(CAST(:members AS bigint[])) WITH ORDINALITY AS m(id, place),
+                unnest(ARRAY['spendable', 'qualifying']) WITH ORDINALITY AS c(name, place)
+            ORDER BY m.place, c.place ON CONFLICT DO NOTHING"""),
         {"brand": brand_id, "members": list(member_ids)},
     )
 

@@ -126,28 +126,38 @@ Locked = tuple[dict[int, Member], dict[tuple[int, str], Account]]
 def _locked(rows: Iterable[tuple[Any, ...]]) -> Locked:
     members: dict[int, Member] = {}
     accounts: dict[tuple[int, str], Account] = {}
-    for account_id, brand_id, member_id, currency, balance, *person in rows:
-        accounts[member_id, currency] = Account(account_id, brand_id, member_id, currency, balance)
-        if member_id not in members:
-            members[member_id] = Member(member_id, brand_id, *person)
+    for spendable_id, balance, qualifying_id, qualifying, member_id, brand_id, *person in rows:
+        accounts[member_id, "spendable"] = Account(spendable_id, brand_id, member_id, "spendable", balance)
+        accounts[member_id, "qualifying"] = Account(qualifying_id, brand_id, member_id, "qualifying", qualifying)
+        members[member_id] = Member(member_id, brand_id, *person)
     return members, accounts
 
 
+# A member's spendable account stands for both: it is the older one, which whoever locks accounts locks before the other
+# (`ledger.lock_accounts`), so that its lock keeps everybody out of the other as well, at half the cost.
 # OFFSET 0 keeps the planner from reading the whole of `member` into a hash for a few dozen of them.
 _LOCK: Final = Query(
     """ARRAY(
-        SELECT ROW(a.id, a.brand_id, a.member_id, a.currency, a.balance, m.public_id, m.state, m.created_at, m.is_adult)
+        SELECT ROW(a.id, a.balance, q.id, q.balance, a.member_id, a.brand_id, m.public_id, m.state, m.created_at,
+            m.is_adult)
         FROM account a CROSS JOIN LATERAL (
+            SELECT id, balance FROM account
+            WHERE brand_id = a.brand_id AND member_id = a.member_id AND currency = 'qualifying' OFFSET 0
+        ) q CROSS JOIN LATERAL (
             SELECT public_id, state, created_at, adult_at IS NOT NULL AS is_adult FROM member
             WHERE id = a.member_id OFFSET 0
         ) m
-        WHERE a.member_id = ANY(CAST(:locked_members AS bigint[])) ORDER BY a.id FOR UPDATE OF a)""",
+        WHERE a.member_id = ANY(CAST(:locked_members AS bigint[])) AND a.currency = 'spendable'
+        ORDER BY a.id FOR UPDATE OF a)""",
     _locked,
 )
 
 
 def ask_lock(reads: Reads, member_ids: Iterable[int]) -> Asked[Locked]:
-    """Have members' accounts locked in the order of their ids, and whose they are read."""
+    """Have members' accounts locked in the order of their ids, and whose they are read.
+
+    The balance of an account of qualifying points is the one of a moment before.
+    """
     return reads.add(_LOCK, {"locked_members": sorted(set(member_ids))})
 
 

@@ -29,7 +29,7 @@ from members import ledger, people
 from members.ledger import Account
 from members.people import Member
 from scanapi import sentences
-from scanapi.group import Answer, Home, Known, Scan, ScanIdTaken, home_of
+from scanapi.group import Answer, Home, Known, Scan, home_of
 from scanapi.judging import judge
 from scanapi.reporting import report
 from scanapi.shelf import Shelf
@@ -46,8 +46,8 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions,
     """Judge, award and record a group of verified scans; the answers are in the group's order.
 
     Raises:
-        ScanIdTaken: roll back and call again.
-        UnitTaken: the same.
+        StatementFailed: with SQLSTATE 23505 where another transaction used one of the scan ids, or made the row of a
+            unit, that were new a moment ago: roll back and call again.
     """
     # replay: a known scan id with the same body and the same person gets its first reply again
     first_of: dict[UUID, int] = {}
@@ -85,7 +85,7 @@ async def scan(tx: Tx, group: Sequence[Scan], *, vault: Vault, regions: Regions,
         claims.store(writes, made)
         if known.desk is not None:
             await known.desk.write(tx, writes)
-        journal.answer(writes, rows, otherwise=ScanIdTaken)
+        journal.answer(writes, rows)
         await writes.send(tx)
     return [_answer(each, place, first_of, replays, answers, group) for place, each in enumerate(group)]
 

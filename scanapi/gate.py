@@ -15,8 +15,7 @@ import structlog
 from kernel.db import is_away, state_of
 from kernel.errors import Unavailable
 from kernel.meter import SECONDS, Histogram
-from scanapi.group import Answer, Scan, ScanIdTaken
-from traceability.units import UnitTaken
+from scanapi.group import Answer, Scan
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +37,8 @@ Waiting = tuple[Scan, asyncio.Future[Answer], float]
 
 GROUP_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, float(GROUP_MAX))
 
-# Serialization failure, deadlock, lock not available; a claim of a unit that was new to both (its row was made by the
-# same statement, so that the claim's own wall is met first); a plan of before a migration, which the driver forgets.
+# Serialization failure, deadlock, lock not available; a scan id or a unit that was new to two groups at once (or the
+# claim of such a unit, whichever wall is met first); a plan of before a migration, which the driver forgets.
 _RACES = frozenset({"40001", "40P01", "55P03", "23505", "0A000"})
 
 
@@ -139,4 +138,4 @@ def _give(future: asyncio.Future[Answer], answer: Answer) -> None:
 
 
 def _is_race(error: BaseException) -> bool:
-    return isinstance(error, (ScanIdTaken, UnitTaken)) or state_of(error) in _RACES
+    return state_of(error) in _RACES

@@ -84,10 +84,6 @@ Answer = bytes | YimaError
 """The reply as JSON, or the error to be told."""
 
 
-class ScanIdTaken(Exception):
-    """Another transaction used one of the group's scan ids meanwhile: judge again, and find its reply."""
-
-
 @dataclass(slots=True)
 class Known:
     """Everything fetched for a group; the in-memory part changes as scans are judged in arrival order."""

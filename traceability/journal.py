@@ -76,9 +76,8 @@ _ANSWER = Part(
     ), replies AS (
         INSERT INTO scan_replay (scan_id, at, brand_id, body_hash, member_id, reply)
         SELECT scan_id, at, brand_id, decode(body_hash, 'base64'), member_id, decode(reply, 'base64')
-        FROM scan_rows ORDER BY scan_id ON CONFLICT DO NOTHING RETURNING 1
-    )""",  # noqa: S608 (constants above)
-    counted="replies",
+        FROM scan_rows ORDER BY scan_id
+    )"""  # noqa: S608 (constants above)
 )
 
 
@@ -100,16 +99,13 @@ class AnsweredRow(ScanRow, frozen=True):
     reply: bytes
 
 
-def answer(writes: Writes, rows: Sequence[AnsweredRow], *, otherwise: type[Exception]) -> None:
+def answer(writes: Writes, rows: Sequence[AnsweredRow]) -> None:
     """Write a group's rows, and their replies for replay.
 
-    Args:
-        writes: sent by the caller.
-        rows: of the journal.
-        otherwise: raised then where another transaction has used one of the scan ids meanwhile: the caller must roll
-            back and judge the group again, and will find the reply.
+    Where another transaction has used one of the scan ids meanwhile, sending fails as any unique violation does
+    (SQLSTATE 23505): whoever judges the group again will find the reply.
     """
-    writes.add(_ANSWER, {"scans": encode_rows(rows)}, rows=len(rows), otherwise=otherwise)
+    writes.add(_ANSWER, {"scans": encode_rows(rows)})
 
 
 class Replay(msgspec.Struct, frozen=True):

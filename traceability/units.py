@@ -35,10 +35,6 @@ class UnitState(msgspec.Struct):
     """Whether it has no row yet: nobody else is kept out of it, and `save` finds out who was first."""
 
 
-class UnitTaken(Exception):
-    """Another transaction made the row of a unit that was new a moment ago: judge again, and see what it did."""
-
-
 _LOCK: Final = Query(
     """ARRAY(
         SELECT ROW(id, brand_id, batch_id, scan_count, first_scan_at, first_province, first_device, first_member_id,
@@ -76,9 +72,8 @@ _VALUES: Final = {name: f"decode(n.{name}, 'base64')" if kind == "bytea" else f"
 _MAKE: Final = Part(
     f"""units_made AS (
         INSERT INTO unit ({_NAMES}) SELECT {", ".join(_VALUES.values())}
-        FROM json_to_recordset(CAST(:new_units AS json)) AS n({_RECORDS}) ON CONFLICT DO NOTHING RETURNING 1
-    )""",  # noqa: S608 (constants)
-    counted="units_made",
+        FROM json_to_recordset(CAST(:new_units AS json)) AS n({_RECORDS})
+    )"""  # noqa: S608 (constants)
 )
 _SAVE: Final = Part(f"""units_saved AS (
     UPDATE unit SET {", ".join(f"{name} = {_VALUES[name]}" for name, _ in _FIELDS[3:])}
@@ -87,7 +82,11 @@ _SAVE: Final = Part(f"""units_saved AS (
 
 
 def save(writes: Writes, units: Iterable[UnitState]) -> None:
-    """Write units back: locked ones, and new ones, of which sending raises `UnitTaken` if one was scanned meanwhile."""
+    """Write units back: locked ones, and new ones.
+
+    Where another transaction made the row of one of the new meanwhile, sending fails as any unique violation does
+    (SQLSTATE 23505): judge again, and see what it did.
+    """
     known: list[UnitState] = []
     new: list[UnitState] = []
     for unit in sorted(units, key=lambda each: each.id):
@@ -95,7 +94,7 @@ def save(writes: Writes, units: Iterable[UnitState]) -> None:
     if known:
         writes.add(_SAVE, {"known_units": encode_rows(known)})
     if new:
-        writes.add(_MAKE, {"new_units": encode_rows(new)}, rows=len(new), otherwise=UnitTaken)
+        writes.add(_MAKE, {"new_units": encode_rows(new)})
 
 
 _PEEK: Final = Statement(f"SELECT {_NAMES} FROM unit WHERE id = :id")  # noqa: S608 (constants)

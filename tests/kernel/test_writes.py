@@ -5,18 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
+from kernel.db import StatementFailed
 from kernel.writes import Part, Writes
 from yima.runtime import Runtime
 
 ONE = Part("ones AS (INSERT INTO heartbeat (process) VALUES (CAST(:one AS text)))")
-TWO = Part(
-    "twos AS (INSERT INTO heartbeat (process) VALUES (CAST(:two AS text)) ON CONFLICT DO NOTHING RETURNING 1)",
-    counted="twos",
-)
-
-
-class TakenError(Exception):
-    """The second was there."""
+TWO = Part("twos AS (INSERT INTO heartbeat (process) VALUES (CAST(:two AS text)))")
 
 
 async def _processes(opened: Runtime) -> list[str]:
@@ -30,19 +24,19 @@ async def test_parts_are_written_together_in_one_statement(opened: Runtime) -> N
         before = opened.db.statements
         writes = Writes()
         writes.add(ONE, {"one": "a"})
-        writes.add(TWO, {"two": "b"}, rows=1, otherwise=TakenError)
+        writes.add(TWO, {"two": "b"})
         await writes.send(tx)
         assert opened.db.statements == before + 1
     assert await _processes(opened) == ["a", "b"]
 
 
-async def test_a_count_that_is_not_the_expected_one_raises_and_nothing_stays(opened: Runtime) -> None:
+async def test_where_one_part_fails_none_of_them_stays(opened: Runtime) -> None:
     for _ in range(2):
         writes = Writes()
-        writes.add(TWO, {"two": "b"}, rows=1, otherwise=TakenError)
+        writes.add(TWO, {"two": "b"})
         if await _processes(opened):
             writes.add(ONE, {"one": "a"})
-            with pytest.raises(TakenError):
+            with pytest.raises(StatementFailed, match="23505"):
                 async with opened.db.transaction() as tx:
                     await writes.send(tx)
         else:

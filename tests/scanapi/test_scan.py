@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
+from kernel.db import StatementFailed
 from kernel.errors import Conflict, InvalidInput, NotAuthenticated
 from scanapi.service import ScanService
 from scanapi.shelf import SHOWN_KEPT_S, Shelf
 from tests.world import OTHER_GTIN, World, regions
 from traceability.ip import IpLocator
 from traceability.scans import Outcome, ScanReply
-from traceability.units import UnitTaken
 from yima import audit, switching
 
 
@@ -270,7 +270,7 @@ async def test_a_group_that_loses_a_race_is_tried_again_whole(world: World) -> N
     async def losing(group):
         groups.append(len(group))
         if len(groups) == 1:
-            raise UnitTaken
+            raise StatementFailed("another made the row", sqlstate="23505", away=False)
         return await commit(group)
 
     world.service.gate._commit = losing
