@@ -120,6 +120,7 @@ class _Before(NamedTuple):
     """What is read before anything is looked up."""
 
     replays: dict[UUID, Replay]
+    destinations: dict[int, Destination]
     rules: earning.Rules
     claim_ids: list[int]
     journal_ids: list[int]
@@ -131,15 +132,16 @@ async def _ask(tx: Tx, scans: Sequence[Scan]) -> _Before:
     if not any(each.listed for each in scans):
         pairs.ask_to_hold_still(reads, (each.code.unit_id for each in scans))
     replays = journal.ask_replays(reads, [each.scan_id for each in scans])
+    gone = shipments.ask_destinations(reads, {each.code.unit_id for each in scans if not each.listed})
     of_members = [each.member for each in scans if each.member is not None]
     if not of_members:
         await reads.fetch(tx)
-        return _Before(replays.value, {}, [], [])
+        return _Before(replays.value, gone.value, {}, [], [])
     rules = earning.ask(reads, sorted({brand_id for _, brand_id in of_members}))
     claim_ids = sequences.ask(reads, claims.IDS, len(of_members))
     journal_ids = sequences.ask(reads, ledger.JOURNAL_IDS, 2 * len(of_members))
     await reads.fetch(tx)
-    return _Before(replays.value, rules.value, claim_ids.value, journal_ids.value)
+    return _Before(replays.value, gone.value, rules.value, claim_ids.value, journal_ids.value)
 
 
 async def _fetch(
@@ -147,16 +149,25 @@ async def _fetch(
 ) -> Known:
     """Read what needs no lock; then lock units, members and draws, and read what others could have changed."""
     listed = {each.code.position for each in fresh if each.listed}
+    gone = dict(before.destinations)
     if listed:  # only now it is known which codes they are
-        await pairs.hold_still(tx, (each.code.unit_id for each in fresh))
+        reads = Reads()
+        pairs.ask_to_hold_still(reads, (each.code.unit_id for each in fresh))
+        more = shipments.ask_destinations(reads, {each.code.unit_id for each in fresh if each.listed})
+        await reads.fetch(tx)
+        gone |= more.value
     issued = await look_up(tx, sorted({each.code.position for each in fresh}), listed=listed) if fresh else {}
     homes = {each.scan_id: home for each in fresh if (home := home_of(each, issued)) is not None}
     real = [each for each in fresh if each.scan_id in homes]
-    unit_ids = sorted({home.unit_id for home in homes.values()})
+    unit_ids = {home.unit_id for home in homes.values()}
     member_ids = {each.member[0] for each in fresh if each.member is not None}
     brand_ids = sorted({homes[each.scan_id].issued.brand_id for each in real if each.member is not None})
     gtins = sorted({known.gtin for known in issued.values() if known.gtin is not None})
-    destinations = await shipments.destinations(tx, unit_ids) if unit_ids else {}
+    # Known by the codes' own units; what was paired on the line is shipped under its outer code.
+    elsewhere = unit_ids - {each.code.unit_id for each in real}
+    if elsewhere:
+        gone |= await shipments.destinations(tx, elsewhere)
+    destinations = {unit_id: went for unit_id, went in gone.items() if unit_id in unit_ids}
     shown = await shelf.shown(tx, gtins)
     terms = None
     if brand_ids:

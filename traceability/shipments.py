@@ -6,15 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import text
 
 from codegen import gs1
 from kernel import audit
-from kernel.db import Statement, Tx
+from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
+from kernel.reads import Asked, Query, Reads
 from traceability import cartons as contents
 from traceability.changes import EditedMeanwhile, Problem, judge_text, refuse
 
@@ -70,8 +71,8 @@ class Destination(msgspec.Struct, frozen=True):
     """To whom a unit was shipped last."""
 
     dealer_id: int
-    dealer: str
     sscc: str
+    dealer: str
     adcodes: frozenset[int]
 
 
@@ -389,31 +390,52 @@ async def ship(
     return shipment_id
 
 
+def _destinations(rows: Sequence[tuple[Any, ...]]) -> dict[int, Destination]:
+    """From rows of units (id, dealer, carton) and of dealers (no id, dealer, name, territory)."""
+    known = {dealer_id: (name, frozenset(adcodes)) for unit_id, dealer_id, name, adcodes in rows if unit_id is None}
+    return {
+        unit_id: Destination(dealer_id, sscc, *known[dealer_id])
+        for unit_id, dealer_id, sscc, _ in rows
+        if unit_id is not None
+    }
+
+
 # No two cartons' ranges share a unit (`pack`), so that the one which begins last before a unit is the only one that can
 # hold it: a step into a plain index, a tenth of what asking all ranges costs. The outer LIMIT tells the planner that a
-# unit is in one carton; without it, it expects many and reads whole tables.
-_DESTINATIONS = Statement("""
-    SELECT u.id, d.id, d.name, l.sscc, (SELECT array_agg(t.adcode) FROM territory t WHERE t.dealer_id = d.id)
-    FROM unnest(CAST(:units AS bigint[])) AS u(id)
-    LEFT JOIN carton_exception x ON x.unit_id = u.id
-    CROSS JOIN LATERAL (
-        SELECT c.sscc FROM (
-            SELECT sscc, units FROM logistic_unit WHERE lower(units) <= u.id ORDER BY lower(units) DESC LIMIT 1
-        ) c WHERE x.unit_id IS NULL AND c.units @> u.id
-        UNION ALL SELECT x.sscc WHERE x.sscc IS NOT NULL LIMIT 1) l
-    CROSS JOIN LATERAL (
-        SELECT h.dealer_id FROM shipment_line n JOIN shipment h ON h.id = n.shipment_id
-        WHERE n.sscc = l.sscc ORDER BY h.shipped_at DESC, h.id DESC LIMIT 1) s
-    JOIN dealer d ON d.id = s.dealer_id
-""")
+# unit is in one carton; without it, it expects many and reads whole tables. Dealers come once, with their territories.
+_DESTINATIONS: Final = Query(
+    """ARRAY(
+        WITH went AS MATERIALIZED (
+            SELECT u.id, s.dealer_id, l.sscc
+            FROM unnest(CAST(:units_gone AS bigint[])) AS u(id)
+            LEFT JOIN carton_exception x ON x.unit_id = u.id
+            CROSS JOIN LATERAL (
+                SELECT c.sscc FROM (
+                    SELECT sscc, units FROM logistic_unit WHERE lower(units) <= u.id ORDER BY lower(units) DESC LIMIT 1
+                ) c WHERE x.unit_id IS NULL AND c.units @> u.id
+                UNION ALL SELECT x.sscc WHERE x.sscc IS NOT NULL LIMIT 1) l
+            CROSS JOIN LATERAL (
+                SELECT h.dealer_id FROM shipment_line n JOIN shipment h ON h.id = n.shipment_id
+                WHERE n.sscc = l.sscc ORDER BY h.shipped_at DESC, h.id DESC LIMIT 1) s
+            WHERE s.dealer_id IS NOT NULL)
+        SELECT ROW(id, dealer_id, CAST(sscc AS text), CAST(NULL AS integer[])) FROM went
+        UNION ALL
+        SELECT ROW(
+            CAST(NULL AS bigint), d.id, CAST(d.name AS text),
+            ARRAY(SELECT t.adcode FROM territory t WHERE t.dealer_id = d.id))
+        FROM dealer d WHERE d.id IN (SELECT dealer_id FROM went))""",
+    _destinations,
+)
 
 
-async def destinations(tx: Tx, unit_ids: list[int]) -> dict[int, Destination]:
-    """To whom each unit was shipped last, by unit id, in one statement; unshipped units are missing."""
-    territories: dict[int, frozenset[int]] = {}
-    found: dict[int, Destination] = {}
-    for unit_id, dealer_id, name, sscc, adcodes in await _DESTINATIONS.fetch(tx, {"units": unit_ids}):
-        if dealer_id not in territories:
-            territories[dealer_id] = frozenset(adcodes or ())
-        found[unit_id] = Destination(dealer_id, name, sscc, territories[dealer_id])
-    return found
+def ask_destinations(reads: Reads, unit_ids: Iterable[int]) -> Asked[dict[int, Destination]]:
+    """Have it looked up to whom each unit was shipped last, by unit id; unshipped units are missing."""
+    return reads.add(_DESTINATIONS, {"units_gone": list(unit_ids)})
+
+
+async def destinations(tx: Tx, unit_ids: Iterable[int]) -> dict[int, Destination]:
+    """The same at once."""
+    reads = Reads()
+    asked = ask_destinations(reads, unit_ids)
+    await reads.fetch(tx)
+    return asked.value

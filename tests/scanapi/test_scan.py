@@ -239,7 +239,7 @@ async def test_a_group_takes_the_same_number_of_statements_whatever_its_size(wor
     # the first of many goes alone, the rest together: both take the same
     assert await statements(10, 40) == alone
     assert await statements(60, 60) == alone
-    assert alone == 6
+    assert alone == 5
 
 
 async def test_a_new_unit_scanned_through_two_processes_at_once_is_awarded_once(world: World) -> None:
