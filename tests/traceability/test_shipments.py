@@ -85,6 +85,15 @@ async def test_a_wrong_sscc_is_refused(world: World, sscc: str) -> None:
             await shipments.pack(tx, brand_id=world.brand.id, cartons=[Carton(sscc, 1, 2)], at=now())
 
 
+async def test_cartons_of_one_list_that_share_a_unit_are_refused_whole(world: World) -> None:
+    cartons = [Carton(gs1.make_sscc(1, "6901234", n), *units) for n, units in enumerate(((1, 9), (20, 29), (9, 12)))]
+    with pytest.raises(Conflict, match=f"{cartons[0].sscc} and {cartons[2].sscc}"):
+        async with world.opened.db.transaction() as tx:
+            await shipments.pack(tx, brand_id=world.brand.id, cartons=cartons, at=now())
+    async with world.opened.db.transaction() as tx:
+        await shipments.pack(tx, brand_id=world.brand.id, cartons=cartons[:2], at=now())
+
+
 async def test_a_shipment_of_cartons_that_were_never_packed_is_refused_whole(world: World) -> None:
     async with world.opened.db.transaction() as tx:
         dealer = await shipments.create_dealer(
