@@ -2,8 +2,8 @@
 
 A code has six digits, lasts five minutes, is good for one sign-in and dies after five wrong tries; a number is
 sent at most one code a minute, five an hour and ten a day, so that at most 50 tries a day guess at a number, of a
-million. What all numbers of a brand may cost in a day is bounded too. The code leaves through the outbox and is stored
-hashed.
+million. A code that a device asked for is good on that device alone: whoever overhears it needs the device, too. What
+all numbers of a brand may cost in a day is bounded too. The code leaves through the outbox and is stored hashed.
 """
 
 from __future__ import annotations
@@ -43,9 +43,20 @@ async def request_code(
     brand_id: int,
     phone: str,
     language: str,
+    device: str = "",
     per_brand_a_day_max: int = PER_BRAND_A_DAY_MAX,
 ) -> None:
     """Send a one-time code to a phone number; the answer does not tell whether the number is a member's.
+
+    Args:
+        tx: the caller's transaction.
+        vault: seals the message.
+        index: marks number, code and device.
+        brand_id: whose member it will be.
+        phone: the number.
+        language: of the message.
+        device: the name of the device that asks, for itself; where it is told, the code is good there alone.
+        per_brand_a_day_max: how many may be sent for the brand within a day.
 
     Raises:
         InvalidInput: not a phone number.
@@ -61,14 +72,15 @@ async def request_code(
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
     row = await tx.execute(
         text("""
-            INSERT INTO sign_in_code (brand_id, subject_index, code_hash, created_at, expires_at)
-            VALUES (:brand, :mark, :hash, :at, :expires) RETURNING id"""),
+            INSERT INTO sign_in_code (brand_id, subject_index, code_hash, created_at, expires_at, device_index)
+            VALUES (:brand, :mark, :hash, :at, :expires, :device) RETURNING id"""),
         {
             "brand": brand_id,
             "mark": mark,
             "hash": index.of("sign-in-code", f"{brand_id}/{number}/{code}"),
             "at": now(),
             "expires": now() + timedelta(seconds=LIFE_S),
+            "device": _of_device(index, device),
         },
     )
     body = json.dumps({"to": number, "code": code, "language": language}).encode()
@@ -108,26 +120,30 @@ async def _judge_brand(tx: Tx, brand_id: int, most: int) -> None:
         log.warning("sign_in.codes_spent", brand=brand_id, per_day=most)
 
 
-async def verify_code(tx: Tx, vault: Vault, index: BlindIndex, *, brand_id: int, phone: str, code: str) -> int | None:
+async def verify_code(
+    tx: Tx, vault: Vault, index: BlindIndex, *, brand_id: int, phone: str, code: str, device: str = ""
+) -> int | None:
     """Try a one-time code; returns the member's id, or None where the code is wrong (the try is counted).
 
     The caller commits either way: a wrong try must be remembered.
 
     Raises:
         InvalidInput: not a phone number.
-        NotAuthenticated: no code is waiting for this number: expired, used, or tried too often.
+        NotAuthenticated: no code is waiting for this number here: expired, used, tried too often, or asked for by
+            another device.
     """
     number = people.parse_phone(phone)
     row = await tx.execute(
         text("""
             SELECT id, code_hash, attempts FROM sign_in_code
             WHERE brand_id = :brand AND subject_index = :mark AND used_at IS NULL AND expires_at > :now
+                AND (device_index IS NULL OR device_index = CAST(:device AS bytea))
             ORDER BY created_at DESC LIMIT 1 FOR UPDATE"""),
-        {"brand": brand_id, "mark": index.of("phone", number), "now": now()},
+        {"brand": brand_id, "mark": index.of("phone", number), "now": now(), "device": _of_device(index, device)},
     )
     waiting = row.one_or_none()
     if waiting is None or waiting.attempts >= TRIES_MAX:
-        raise NotAuthenticated("No code is waiting for this number: ask for a new one.")
+        raise NotAuthenticated("No code is waiting for this number here: ask for a new one.")
     given = index.of("sign-in-code", f"{brand_id}/{number}/{code.strip()}")
     if not hmac.compare_digest(given, bytes(waiting.code_hash)):
         await tx.execute(text("UPDATE sign_in_code SET attempts = attempts + 1 WHERE id = :id"), {"id": waiting.id})
@@ -139,6 +155,10 @@ async def verify_code(tx: Tx, vault: Vault, index: BlindIndex, *, brand_id: int,
         {"now": now(), "brand": brand_id, "mark": index.of("phone", number)},
     )
     return await people.sign_in(tx, vault, index, brand_id=brand_id, phone=number)
+
+
+def _of_device(index: BlindIndex, device: str) -> bytes | None:
+    return index.of("sign-in-device", device) if device else None
 
 
 async def prune(tx: Tx) -> int:

@@ -75,6 +75,7 @@ sign_in_code = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("used_at", DateTime(timezone=True)),
+    Column("device_index", LargeBinary),  # by which it was asked for and alone is good; null: it was not told
     Index("ix_sign_in_code_subject", "brand_id", "subject_index", "created_at"),
 )
 

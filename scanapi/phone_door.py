@@ -18,8 +18,9 @@ class TooManyTries(TooMany):
 
 
 async def send_code(
-    deps: Deps, brand_slug: str, phone: str, language: str, *, address: str | None, key: str | None = None
-) -> None:
+    deps: Deps, brand_slug: str, phone: str, language: str, *, address: str | None, device: str = "",
+    key: str | None = None,
+) -> None:  # fmt: skip
     """Send a one-time code through the outbox; under a key that was used for this number already, none.
 
     Raises:
@@ -36,7 +37,7 @@ async def send_code(
             asked = None if key is None else Asked(brand.id, "sign-in", "code", key, phone.encode())
             if asked is None or await idempotency.take(tx, asked) is None:
                 await signin.request_code(
-                    tx, deps.vault, deps.index, brand_id=brand.id, phone=phone, language=language,
+                    tx, deps.vault, deps.index, brand_id=brand.id, phone=phone, language=language, device=device,
                     per_brand_a_day_max=deps.codes_per_brand_a_day_max,
                 )  # fmt: skip
                 sent = True
@@ -48,19 +49,23 @@ async def send_code(
     deps.wake()
 
 
-async def enter(deps: Deps, brand_slug: str, phone: str, code: str, *, address: str | None) -> str:
+async def enter(
+    deps: Deps, brand_slug: str, phone: str, code: str, *, address: str | None, device: str = ""
+) -> str:  # fmt: skip
     """Sign in; returns a bearer token.
 
     Raises:
         InvalidInput: not a phone number.
         NotFound: there is no such brand.
-        NotAuthenticated: the code is wrong, used or expired.
+        NotAuthenticated: the code is wrong, used, expired, or was asked for by another device.
         TooMany: too many wrong ones came from this network; then nothing was judged.
     """
     _charge(deps, "guess", address)
     async with deps.db.transaction() as tx:
         brand = await catalogue.brand(tx, brand_slug)
-        member_id = await signin.verify_code(tx, deps.vault, deps.index, brand_id=brand.id, phone=phone, code=code)
+        member_id = await signin.verify_code(
+            tx, deps.vault, deps.index, brand_id=brand.id, phone=phone, code=code, device=device
+        )
     if member_id is None:
         raise NotAuthenticated("The code is wrong.")
     deps.scans.limits.give_back("guess", address, None)

@@ -13,9 +13,18 @@ from members import signin
 from members.tokens import LIFE_DAYS
 from scanapi import bodies, described, once, phone_door
 from scanapi.api import Given, SignedIn, language_of
+from scanapi.service import DEVICE_CHARS_MAX
 
 Brand = Annotated[str, Meta(description="The brand's slug.")]
 Phone = Annotated[str, Meta(description="11 digits, or + and the country code.")]
+Device = Annotated[
+    str,
+    Meta(
+        description="The device's name for itself, at most 200 characters. A code that was asked for with one is good "
+        "with the same one only.",
+        max_length=DEVICE_CHARS_MAX,
+    ),
+]
 
 
 class CodeIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,6 +32,7 @@ class CodeIn(msgspec.Struct, forbid_unknown_fields=True):
 
     brand: Brand
     phone: Phone
+    device_id: Device = ""
 
 
 class CodeSent(msgspec.Struct):
@@ -37,6 +47,7 @@ class SignInIn(msgspec.Struct, forbid_unknown_fields=True):
     brand: Brand
     phone: Phone
     code: Annotated[str, Meta(description="The six digits that were sent.")]
+    device_id: Device = ""
 
 
 class SignInController(Controller):
@@ -57,8 +68,9 @@ class SignInController(Controller):
         """The answer is the same whether or not the number is a member's. Under one key one message is sent."""
         address = None if request.client is None else request.client.host
         await phone_door.send_code(
-            deps, data.brand, data.phone, language_of(request), address=address, key=idempotency_key
-        )
+            deps, data.brand, data.phone, language_of(request), address=address, device=data.device_id,
+            key=idempotency_key,
+        )  # fmt: skip
         return CodeSent(signin.LIFE_S)
 
     @post(
@@ -70,7 +82,10 @@ class SignInController(Controller):
     async def sign_in(self, request: Request[Any, Any, Any], data: JSONBody[SignInIn], deps: Given) -> SignedIn:
         """A first sign-in makes the member. A code is good once: after a lost answer, ask for another."""
         address = None if request.client is None else request.client.host
-        return SignedIn(await phone_door.enter(deps, data.brand, data.phone, data.code, address=address), LIFE_DAYS)
+        token = await phone_door.enter(
+            deps, data.brand, data.phone, data.code, address=address, device=data.device_id
+        )  # fmt: skip
+        return SignedIn(token, LIFE_DAYS)
 
 
 CONTROLLERS = (SignInController,)

@@ -210,9 +210,7 @@ async def send_code(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Resp
     """Send a one-time code, and ask for it."""
     error: YimaError | None = None
     try:
-        await desk.ports.request_code(
-            _field(form, "brand"), _field(form, "phone"), visit.language, address=visit.address
-        )
+        await desk.ports.request_code(_field(form, "brand"), _field(form, "phone"), visit=visit)
     except (InvalidInput, TooMany) as raised:
         # Shown beside the field, where it can be mended, not on a page of its own.
         error = raised
@@ -226,9 +224,7 @@ async def sign_in(desk: GivenDesk, visit: GivenVisit, form: GivenForm) -> Respon
     """Sign in, and go back to the code that led here."""
     brand = _field(form, "brand")
     try:
-        token = await desk.ports.sign_in(
-            brand, _field(form, "phone"), form.get("one_time_code", ""), address=visit.address
-        )
+        token = await desk.ports.sign_in(brand, _field(form, "phone"), form.get("one_time_code", ""), visit=visit)
     except (InvalidInput, NotAuthenticated, TooMany) as error:
         return _code_page(desk, visit, form, error)
     cookies = [

@@ -88,11 +88,11 @@ class Ports(Protocol):
         """Scan a code."""
         ...
 
-    async def request_code(self, brand_slug: str, phone: str, language: str, *, address: str | None) -> None:
+    async def request_code(self, brand_slug: str, phone: str, *, visit: Visit) -> None:
         """Send a one-time sign-in code."""
         ...
 
-    async def sign_in(self, brand_slug: str, phone: str, code: str, *, address: str | None) -> str:
+    async def sign_in(self, brand_slug: str, phone: str, code: str, *, visit: Visit) -> str:
         """Sign in; returns a bearer token for the session cookie."""
         ...
 

@@ -153,13 +153,15 @@ class Pages:
         """Scan a code."""
         return msgspec.json.decode(await self._deps.scans.submit(request), type=ScanReply)
 
-    async def request_code(self, brand_slug: str, phone: str, language: str, *, address: str | None) -> None:
+    async def request_code(self, brand_slug: str, phone: str, *, visit: Visit) -> None:
         """Send a one-time code."""
-        await phone_door.send_code(self._deps, brand_slug, phone, language, address=address)
+        await phone_door.send_code(
+            self._deps, brand_slug, phone, visit.language, address=visit.address, device=visit.device
+        )
 
-    async def sign_in(self, brand_slug: str, phone: str, code: str, *, address: str | None) -> str:
+    async def sign_in(self, brand_slug: str, phone: str, code: str, *, visit: Visit) -> str:
         """Sign in; returns a token for the cookie."""
-        return await phone_door.enter(self._deps, brand_slug, phone, code, address=address)
+        return await phone_door.enter(self._deps, brand_slug, phone, code, address=visit.address, device=visit.device)
 
     def wechat(self, brand_slug: str) -> str:
         """The origin that the WeChat button leads to."""

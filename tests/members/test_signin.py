@@ -18,17 +18,18 @@ from tests.world import World
 PHONE = "138 1234 5678"
 
 
-async def _request(world: World, phone: str = PHONE) -> None:
+async def _request(world: World, phone: str = PHONE, device: str = "") -> None:
     async with world.opened.db.transaction() as tx:
         await signin.request_code(
-            tx, world.opened.vault, world.opened.index, brand_id=world.brand.id, phone=phone, language="zh"
-        )
+            tx, world.opened.vault, world.opened.index, brand_id=world.brand.id, phone=phone, language="zh",
+            device=device,
+        )  # fmt: skip
 
 
-async def _verify(world: World, code: str, phone: str = PHONE) -> int | None:
+async def _verify(world: World, code: str, phone: str = PHONE, device: str = "") -> int | None:
     async with world.opened.db.transaction() as tx:
         return await signin.verify_code(
-            tx, world.opened.vault, world.opened.index, brand_id=world.brand.id, phone=phone, code=code
+            tx, world.opened.vault, world.opened.index, brand_id=world.brand.id, phone=phone, code=code, device=device
         )
 
 
@@ -51,6 +52,33 @@ async def _age_codes(world: World, **by: float) -> None:
             ),
             {"by": timedelta(**by)},
         )
+
+
+async def test_a_code_that_a_device_asked_for_is_good_on_that_device_alone(world: World) -> None:
+    await _request(world, device="phone-a")
+    code = await _sent(world)
+    for other in ("phone-b", ""):
+        for _ in range(signin.TRIES_MAX + 1):  # and whoever tries elsewhere takes no try away from here
+            with pytest.raises(NotAuthenticated, match="waiting for this number here"):
+                await _verify(world, code, device=other)
+    assert await _verify(world, code, device="phone-a") is not None
+    with pytest.raises(NotAuthenticated):
+        await _verify(world, code, device="phone-a")
+
+
+async def test_a_code_that_another_device_asks_for_later_leaves_the_first_one_good(world: World) -> None:
+    await _request(world, device="phone-a")
+    code = await _sent(world)
+    await _age_codes(world, seconds=61)
+    await _request(world, device="phone-b")
+    assert await _verify(world, code, device="phone-a") is not None
+    with pytest.raises(NotAuthenticated):  # one sign-in ends all codes that wait for the number
+        await _verify(world, await _sent(world), device="phone-b")
+
+
+async def test_a_code_that_was_asked_for_without_a_device_is_good_on_any(world: World) -> None:
+    await _request(world)
+    assert await _verify(world, await _sent(world), device="phone-a") is not None
 
 
 async def test_the_right_code_signs_in_and_the_second_time_finds_the_same_member(world: World) -> None:

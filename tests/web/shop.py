@@ -16,6 +16,7 @@ from traceability.product_links import Resolved
 from traceability.reports import Told
 from traceability.scans import FindingShown, Look, Outcome, PrizeShown, ScanReply, ScanRequest, UnitShown
 from web.ports import DrawShown, Me, PrizeHeld
+from web.visits import Visit
 
 FIRST = "7Q0ZAB12CD34EF56GH78"
 SEEN = "7Q1ZAB12CD34EF56GH78"
@@ -155,16 +156,15 @@ class FakePorts:
             findings=[FindingShown("page_token", "inline-rule-result")],
         )
 
-    async def request_code(self, brand_slug: str, phone: str, language: str, *, address: str | None = None) -> None:
-        del address
+    async def request_code(self, brand_slug: str, phone: str, *, visit: Visit) -> None:
         if not phone.isdigit():
             raise InvalidInput("This is not a phone number.", field="phone")
         if phone.endswith("9"):
             raise TooMany("A code was sent to this number a moment ago; wait a minute.", retry_after_s=42)
-        self.codes_sent.append((brand_slug, phone, language))
+        self.codes_sent.append((brand_slug, phone, visit.language))
 
-    async def sign_in(self, brand_slug: str, phone: str, code: str, *, address: str | None = None) -> str:
-        del address
+    async def sign_in(self, brand_slug: str, phone: str, code: str, *, visit: Visit) -> str:
+        del visit
         if code != ONE_TIME_CODE:
             raise NotAuthenticated("The code is wrong.")
         return f"session.{brand_slug}.{phone}"
