@@ -60,9 +60,10 @@ _STORE: Final = Part("""claims_made AS (
 
 
 def store(writes: Writes, claims: Sequence[Claim]) -> None:
-    """Store new claims."""
+    """Store new claims, by unit: two groups that meet at the same ones wait for each other in one order."""
     if claims:
-        writes.add(_STORE, {"claims": encode_rows(claims)})
+        rows = sorted(claims, key=lambda each: each.unit_id)
+        writes.add(_STORE, {"claims": encode_rows(rows)})
 
 
 async def hold_leaked(tx: Tx, unit_ids: Sequence[int] | None = None) -> int:

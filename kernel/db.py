@@ -148,8 +148,9 @@ class Statement:
         connection = tx.sync_connection
         assert connection is not None
         driver: Any = connection.connection.driver_connection
-        if not driver.is_in_transaction():
-            await _begin(tx)
+        adapted: Any = connection.connection.dbapi_connection
+        if adapted._transaction is None:  # noqa: SLF001 (see `_begin`)
+            await _begin(tx, adapted)
         database: Database = connection.info["database"]
         with database.timing(self.sql):
             try:
@@ -162,13 +163,19 @@ class Statement:
         return rows
 
 
-async def _begin(tx: Tx) -> None:
-    """Begin as SQLAlchemy does with the first statement that it sees; an empty one would be one more round trip."""
-    connection = tx.sync_connection
-    assert connection is not None
-    adapted: Any = connection.connection.dbapi_connection
+async def _begin(tx: Tx, adapted: Any) -> None:  # noqa: ANN401 (SQLAlchemy's connection around the driver's)
+    """Begin as SQLAlchemy does with the first statement that it sees; an empty one would be one more round trip.
+
+    Raises:
+        DBAPIError: the connection is dead.
+    """
     try:
         await adapted._start_transaction()  # noqa: SLF001 (a test holds that SQLAlchemy still has it)
+    except asyncio.CancelledError as given_up:
+        # The server may begin yet, and nobody would know of it: a transaction that nobody ends, or a commit that ends
+        # nothing. Such a connection must not be used again.
+        await tx.invalidate(given_up)
+        raise
     except Exception:  # noqa: BLE001 (it says so itself)
         await tx.execute(_NOTHING)  # it finds the connection dead as we did, and replaces all that are
 

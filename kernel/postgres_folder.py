@@ -79,7 +79,7 @@ def prepare_data(layout: Layout, programs: Path, start_fd: int) -> None:
     # Whatever was done to the home meanwhile (`chmod -R`): others have no business in these.
     for path, mode in ((layout.data, 0o700), (layout.run, 0o700), (layout.log, 0o700), (password, 0o600)):
         path.chmod(mode)
-    _write(layout.data / "postgresql.conf", _settings())
+    _write(layout.data / "postgresql.conf", _settings(layout.data))
     _write(layout.data / "pg_hba.conf", "local all all scram-sha-256\n")
 
 
@@ -150,9 +150,23 @@ def _first_statements(password: Path) -> str:
     )
 
 
-def _settings() -> str:
-    """The server's settings for a small machine, written anew at every start."""
-    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+_MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_LARGE_MB, _LARGE_DISK_GB = 8_192, 40
+
+
+def _memory_mb() -> int:
+    """The machine's memory, or what a container may have of it."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in _MEMORY_LIMITS:
+        if limit.exists() and (said := limit.read_text().strip()).isdigit():
+            memory = min(memory, int(said))
+    return memory // 2**20
+
+
+def _settings(data: Path) -> str:
+    """The server's settings, written anew at every start: for a small machine, and more where there is more."""
+    memory_mb = _memory_mb()
+    large = memory_mb >= _LARGE_MB and shutil.disk_usage(data).free >= _LARGE_DISK_GB * 10**9
     shared_memory = "posix" if os.access("/dev/shm", os.W_OK) else "mmap"  # noqa: S108 - POSIX shared memory
     return f"""\
 # Written by Yima at every start; changes here are lost.
@@ -163,7 +177,7 @@ max_connections = 100
 password_encryption = 'scram-sha-256'
 shared_buffers = {max(32, min(1024, memory_mb // 8))}MB
 dynamic_shared_memory_type = {shared_memory}
-max_wal_size = 4GB
+max_wal_size = {4 if large else 1}GB
 checkpoint_timeout = 15min
 fsync = on
 synchronous_commit = on

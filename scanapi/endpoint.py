@@ -30,6 +30,8 @@ BODY_BYTES_MAX: Final = 65_536
 Headers = tuple[tuple[bytes, bytes], ...]
 
 _LANGUAGES_KEPT_MAX: Final = 1_024
+_LANGUAGE_BYTES_MAX: Final = 200
+"""Of an Accept-Language header that are looked at; browsers say what they like best first."""
 _TOO_LONG: Final = bytes(BODY_BYTES_MAX + 1)
 _OK_HEADERS: Final[Headers] = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
@@ -85,7 +87,7 @@ async def submit(
             None if data.location is None else msgspec.structs.asdict(data.location),
             None if bearer is None else (bearer.member_id, bearer.brand_id),
             address,
-            "zh" if language is None else language_in(language),
+            "zh" if language is None else language_in(language[:_LANGUAGE_BYTES_MAX]),
             None if page_token is None else page_token.decode("latin-1"),
             bearer is not None,
             None if proof is None else proof.decode("latin-1"),

@@ -119,6 +119,7 @@ def _unlisted(asked: Sequence[Scan], fresh: Sequence[Scan]) -> dict[UUID, Answer
 class _Before(NamedTuple):
     """What is read before anything is looked up."""
 
+    held_still: bool
     replays: dict[UUID, Replay]
     destinations: dict[int, Destination]
     rules: earning.Rules
@@ -129,19 +130,20 @@ class _Before(NamedTuple):
 async def _ask(tx: Tx, scans: Sequence[Scan]) -> _Before:
     """Keep the scans' codes from being paired until we are done, and read what does not depend on what they are."""
     reads = Reads()
-    if not any(each.listed for each in scans):
+    held_still = not any(each.listed for each in scans)  # else it is not known yet which codes all of them are
+    if held_still:
         pairs.ask_to_hold_still(reads, (each.code.unit_id for each in scans))
     replays = journal.ask_replays(reads, [each.scan_id for each in scans])
     gone = shipments.ask_destinations(reads, {each.code.unit_id for each in scans if not each.listed})
     of_members = [each.member for each in scans if each.member is not None]
     if not of_members:
         await reads.fetch(tx)
-        return _Before(replays.value, gone.value, {}, [], [])
+        return _Before(held_still, replays.value, gone.value, {}, [], [])
     rules = earning.ask(reads, sorted({brand_id for _, brand_id in of_members}))
     claim_ids = sequences.ask(reads, claims.IDS, len(of_members))
     journal_ids = sequences.ask(reads, ledger.JOURNAL_IDS, 2 * len(of_members))
     await reads.fetch(tx)
-    return _Before(replays.value, gone.value, rules.value, claim_ids.value, journal_ids.value)
+    return _Before(held_still, replays.value, gone.value, rules.value, claim_ids.value, journal_ids.value)
 
 
 async def _fetch(
@@ -150,7 +152,7 @@ async def _fetch(
     """Read what needs no lock; then lock units, members and draws, and read what others could have changed."""
     listed = {each.code.position for each in fresh if each.listed}
     gone = dict(before.destinations)
-    if listed:  # only now it is known which codes they are
+    if fresh and not before.held_still:
         reads = Reads()
         pairs.ask_to_hold_still(reads, (each.code.unit_id for each in fresh))
         more = shipments.ask_destinations(reads, {each.code.unit_id for each in fresh if each.listed})

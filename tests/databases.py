@@ -38,7 +38,7 @@ def server(home: Path, *, durable: bool) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         if not durable:
             as_always = postgres_folder._settings
-            patch.setattr(postgres_folder, "_settings", lambda: as_always() + _FORGETFUL)
+            patch.setattr(postgres_folder, "_settings", lambda data: as_always(data) + _FORGETFUL)
         attachment = postgres.attach(home)
     with attachment:
         url = attachment.endpoint.url("psycopg")

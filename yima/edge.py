@@ -201,7 +201,7 @@ class StraightEdge(Edge):
     async def _count(
         self, origin: Origin, headers: Headers, body: bytes | None, began_s: float
     ) -> tuple[int, Shared, bytes]:
-        status = CLIENT_GONE
+        status = 500 if body is not None else CLIENT_GONE
         figures = self._figures.requests
         figures.open += 1
         try:

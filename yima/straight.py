@@ -81,7 +81,7 @@ class StraightCycle:
         self._line = line
         self._way = way
         self._headers = headers
-        self._began_s = time.perf_counter()
+        self._began_s = 0.0
         self._may_begin = self._begun = False
         self.keep_alive = keep_alive
         self.body = b""
@@ -98,6 +98,7 @@ class StraightCycle:
     def start(self) -> None:
         """The requests before it are answered."""
         self._may_begin = True
+        self._began_s = time.perf_counter()
         self.set()
 
     def set(self) -> None:
@@ -114,15 +115,18 @@ class StraightCycle:
     async def _answer(self) -> None:
         gone = self.more_body and self.disconnected
         peer = None if self._line.client is None else self._line.client[0]
+        body, self.body = self.body, b""
         try:
             status, shared, own, content = await self._way.answer(
-                peer, self._headers, None if gone else self.body, self._began_s
+                peer, self._headers, None if gone else body, self._began_s
             )
             if self._line.flow.write_paused and not self.disconnected:
                 await self._line.flow.drain()
-        except Exception:
+        except BaseException as error:
+            self._fail()
+            if not isinstance(error, Exception):  # told to stop: a shutdown that waits no longer
+                raise
             log.exception("straight.failed")
-            self._line.transport.close()
             return
         if self.disconnected or self._line.transport.is_closing():
             return
@@ -134,6 +138,15 @@ class StraightCycle:
         if not self.keep_alive:
             self._line.transport.close()
         self._line.on_response_complete()
+
+    def _fail(self) -> None:
+        """Answer what can still be answered, and end the connection."""
+        if not (self.disconnected or self._line.transport.is_closing()):
+            self.response_started = self.response_complete = True
+            self._line.transport.write(
+                b"HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            )
+            self._line.transport.close()
 
 
 @lru_cache(_HEADS_KEPT_MAX)

@@ -152,6 +152,9 @@ class Connection(HttpToolsProtocol):
                 timer.cancel()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+        # They know this connection, and it knows them: only the collector, which seldom comes, would free them.
+        self.cycle = self._running = None  # type: ignore[assignment]
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         """Read on, within the limits."""

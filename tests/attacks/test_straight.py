@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import socket
+import weakref
 from uuid import uuid4
 
 import pytest
+import uvicorn
 
 from tests.attacks.conftest import SCANS, Fort, Reply, read_reply
+from yima import wire
 from yima.edge import CLIENT_GONE, StraightEdge
 from yima.metrics import Figures
 
@@ -43,7 +48,7 @@ def same(one: Reply, other: Reply) -> None:
         (b'{"scan_id": "x", "code": "A"}', b"application/json", 400),
         (b"\xff\xfe{}", b"application/json", 400),
         (b"{}", b"text/plain", 415),
-        (b'{"scan_id": "%b", "code": "8888"}' % str(uuid4()).encode(), b"application/json", 200),
+        (b'{"scan_id": "0a2f47a1-6a35-4c9e-8f0a-5d6c1b7e9f10", "code": "8888"}', b"application/json", 200),
     ],
 )
 async def test_both_ways_answer_the_same(fort: Fort, body: bytes, kind: bytes, status: int) -> None:
@@ -132,3 +137,85 @@ async def test_who_hangs_up_before_the_body_is_whole_is_counted_as_gone_and_leav
     assert status == CLIENT_GONE
     assert figures.requests.seconds[SCANS, "4xx"].counts[-1] == 1
     assert figures.requests.open == 0
+
+
+async def test_a_connection_that_is_gone_is_freed_without_the_collector(fort: Fort) -> None:
+    """It is collected so seldom that a wave of large bodies would stay (`yima.asgi`)."""
+
+    class Scans:
+        path, body_bytes_max = SCANS.encode(), 70_000
+
+        @property
+        def straight(self) -> object:
+            return self
+
+        async def answer(self, *_: object) -> tuple[int, tuple[()], tuple[bytes, bytes], bytes]:
+            return 200, (), (b"x-request-id", b"1"), b"{}"
+
+        async def __call__(self, scope: object, receive: object, send: object) -> None:
+            raise AssertionError((scope, receive, send))
+
+    made: list[weakref.ref[wire.Connection]] = []
+
+    class Watched(wire.protocol()):  # type: ignore[misc]
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            made.append(weakref.ref(self))
+            super().connection_made(transport)
+
+    del fort
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                Scans(), http=Watched, lifespan="off", log_config=None, ws="none", loop="none", proxy_headers=False
+            )
+        )
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        gc.collect()
+        gc.disable()
+        try:
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            writer.write(request(b"x" * 60_000))
+            assert (await read_reply(reader)).body == b"{}"
+            writer.close()
+            async with asyncio.timeout(10):
+                while any(each() is not None for each in made):
+                    await asyncio.sleep(0.01)
+        finally:
+            gc.enable()
+            server.should_exit = True
+            await task
+
+
+async def test_a_defect_on_the_straight_way_is_answered_and_counted_as_ours(fort: Fort) -> None:
+    async def fails(*_: object) -> tuple[int, tuple[()], bytes]:
+        raise ZeroDivisionError
+
+    figures = Figures()
+    edge = StraightEdge(
+        fails,
+        fort.world.opened.settings,
+        figures,
+        straight=fails,
+        route=SCANS,
+        body_bytes_max=9,  # type: ignore[arg-type]
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                edge, http=wire.protocol(), lifespan="off", log_config=None, ws="none", loop="none", proxy_headers=False
+            )  # type: ignore[arg-type]
+        )
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(request(b"{}"))
+        reply = await read_reply(reader)
+        assert (reply.status, reply.headers["connection"]) == (500, "close")
+        assert await reader.read() == b""
+        writer.close()
+        server.should_exit = True
+        await task
+    assert set(figures.requests.seconds) == {(SCANS, "5xx")}

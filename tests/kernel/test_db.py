@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 
 import pytest
+from asyncpg.transaction import Transaction
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -98,6 +100,34 @@ async def test_a_statement_for_the_driver_runs_in_the_transaction_and_is_counted
     assert opened.db.statements == before + 2, "the driver's and the engine's, and none to begin"
     async with opened.db.transaction() as tx:
         assert (await tx.execute(text("SELECT count(*) FROM heartbeat"))).scalar_one() == 0
+
+
+async def test_a_connection_whose_beginning_was_given_up_is_never_used_again(
+    opened: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server may begin after all: a later commit would end nothing, and what it wrote would be rolled back."""
+    pid, insert = Statement("SELECT pg_backend_pid()"), Statement("INSERT INTO heartbeat (process) VALUES ('kept')")
+    async with opened.db.transaction() as tx:
+        ((before,),) = await pid.fetch(tx, {})
+    start = Transaction.start
+
+    async def begins_unheard(self: Transaction) -> None:
+        await start(self)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Transaction, "start", begins_unheard)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), opened.db.transaction() as tx:
+            await pid.fetch(tx, {})
+    monkeypatch.undo()
+    for _ in range(opened.db.pool.size + 1):
+        async with opened.db.transaction() as tx:
+            ((after,),) = await pid.fetch(tx, {})
+            assert after != before
+            if _ == 0:
+                await insert.fetch(tx, {})
+    async with opened.db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM heartbeat WHERE process = 'kept'"))).scalar_one() == 1
 
 
 async def test_a_failed_statement_tells_its_state_and_constraint_and_no_value(opened: Runtime) -> None:

@@ -1,6 +1,7 @@
 """The embedded server in good times: starting, sharing, signing in, stopping."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import asyncpg
 import psycopg
@@ -352,3 +354,19 @@ def test_programs_below_a_closed_folder_are_used_all_the_same(tmp_path: Path, mo
 def test_stopping_where_nothing_runs_does_nothing(tmp_path: Path) -> None:
     postgres.stop_now(tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("memory_mb", "buffers", "wal"), [(2_048, 256, 1), (8_191, 1_023, 1), (24_000, 1_024, 4)])
+def test_the_server_takes_more_memory_where_a_container_may_have_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_mb: int, buffers: int, wal: int
+) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text(f"{memory_mb * 2**20}\n")
+    monkeypatch.setattr(postgres_folder, "_MEMORY_LIMITS", (tmp_path / "none", limit))
+    monkeypatch.setattr(os, "sysconf", lambda name: 4_096 if name == "SC_PAGE_SIZE" else 24_000 * 256)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100 * 10**9))
+    said = postgres_folder._settings(tmp_path)
+    assert f"\nshared_buffers = {buffers}MB\n" in said
+    assert f"\nmax_wal_size = {wal}GB\n" in said
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
+    assert "\nmax_wal_size = 1GB\n" in postgres_folder._settings(tmp_path)

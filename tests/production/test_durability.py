@@ -114,9 +114,9 @@ async def test_a_process_is_not_ready_any_more_once_its_database_began_to_lose(
         assert answer.json()["database"] == "ok"
 
 
-def test_the_embedded_database_is_durable() -> None:
+def test_the_embedded_database_is_durable(tmp_path: Path) -> None:
     from kernel import postgres_folder
 
-    said = postgres_folder._settings()
+    said = postgres_folder._settings(tmp_path)
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
         assert f"\n{name} = on\n" in said

@@ -102,7 +102,8 @@ class Stage:
 
     def attach(self) -> None:
         """Have the server running; again where its keeper gave up, which it does after five deaths a minute."""
-        with mock.patch.object(postgres_folder, "_settings", return_value=postgres_folder._settings() + _SERVER):
+        said = postgres_folder._settings(self.folder) + _SERVER
+        with mock.patch.object(postgres_folder, "_settings", return_value=said):
             attachment = postgres.attach(self.folder / "home")
         if self._attachment is not None:
             self._attachment.close()

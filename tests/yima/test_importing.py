@@ -15,7 +15,9 @@ from codegen import imports, patterns, rowfiles, spool
 from codegen.imports import Import
 from codegen.patterns import Pattern
 from codegen.rowfiles import Columns
+from kernel.db import Tx
 from kernel.errors import Conflict, InvalidInput, NotFound
+from scanapi import flow
 from tests.world import GTIN, World
 from traceability.scans import Outcome
 from yima import importing, worker
@@ -513,3 +515,29 @@ async def test_a_town_behind_one_address_is_not_locked_out_by_whoever_guesses_th
         assert reply.outcome is Outcome.AWARDED
     # and codes of our own are told to everybody
     assert (await world.service.look(world.lines[0], device_id="new", language="en", address=town)).kind == "first"
+
+
+async def test_a_text_of_nobody_takes_no_pairing_lock_from_the_codes_beside_it(world: World) -> None:
+    """It fits an import's pattern, so that which codes a group is of is known only when it was looked for."""
+    await confirm(world, await read(world, "\n".join(map(drug, range(3))).encode()))
+    held: list[list[int]] = []
+    fetch = flow.look_up
+
+    async def look(tx: Tx, *args: Any, **more: Any) -> Any:
+        locks = await tx.execute(
+            text(
+                "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted"
+            )
+        )
+        held.append(list(locks.scalars()))
+        return await fetch(tx, *args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "look_up", look)
+        own, nobody = (
+            asyncio.create_task(world.service.submit(world.request(code, member=1)))
+            for code in (world.lines[5], drug(77_777))
+        )
+        await asyncio.gather(own, nobody)
+    assert len(held) == 1, "both were one group"
+    assert held[0], "what is ours was looked up under its key's lock"
