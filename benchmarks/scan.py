@@ -30,7 +30,7 @@ SECONDS: Final = 10
 WARM_UP_S: Final = 3
 TURNS: Final = 5
 TURN_S: Final = 4
-CODES: Final = 220_000
+CODES: Final = 250_000
 HOT_CODES: Final = 30_000
 LONE_SCANS: Final = 200
 VIEWS: Final = 200
@@ -69,7 +69,7 @@ async def _make(found: Settings, url: str, home: Path) -> World:
 
 def _measure(world: World, address: str, url: str, home: Path, growth: tuple[int, int]) -> list[Row]:
     fresh = Requests(home / "fresh.tsv", world.fresh(CODES - 4 * HOT_CODES // 3))
-    fresh.send(address, WARM_UP_S)
+    fresh.send(address, SECONDS)  # a server that has served for a moment: places and people that come again are known
     forged_lines = Requests(home / "forged.tsv", world.forged())
     decoded = {}
     for bare in (False, True):
