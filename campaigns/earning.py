@@ -93,7 +93,4 @@ def ask(reads: Reads, brand_ids: Sequence[int]) -> Asked[Rules]:
 
 async def rules_of(tx: Tx, brand_ids: Sequence[int]) -> Rules:
     """The rules of some brands."""
-    reads = Reads()
-    asked = ask(reads, brand_ids)
-    await reads.fetch(tx)
-    return asked.value
+    return await _RULES.fetch(tx, {"brands_of_rules": list(brand_ids)})

@@ -50,9 +50,7 @@ def ask_to_hold_still(reads: Reads, unit_ids: Iterable[int]) -> None:
 
 async def hold_still(tx: Tx, unit_ids: Iterable[int]) -> None:
     """The same at once."""
-    reads = Reads()
-    ask_to_hold_still(reads, unit_ids)
-    await reads.fetch(tx)
+    await _HOLD["pg_advisory_xact_lock_shared"].fetch(tx, _keys(unit_ids))
 
 
 async def keep_still_alone(tx: Tx, unit_ids: Iterable[int]) -> None:
@@ -60,9 +58,7 @@ async def keep_still_alone(tx: Tx, unit_ids: Iterable[int]) -> None:
 
     For what makes a claim outside the scan path: a scan might take a unit by its other code, which has no row to lock.
     """
-    reads = Reads()
-    reads.add(_HOLD["pg_advisory_xact_lock"], _keys(unit_ids))
-    await reads.fetch(tx)
+    await _HOLD["pg_advisory_xact_lock"].fetch(tx, _keys(unit_ids))
 
 
 # Counted, so that each is taken; in the order of the keys, for they come ordered.

@@ -28,6 +28,13 @@ class Query(Generic[Value]):
         self.sql = sql.strip()
         self.read = read
 
+    async def fetch(self, tx: Tx, values: Mapping[str, Any]) -> Value:
+        """Ask it alone, at once."""
+        reads = Reads()
+        asked = reads.add(self, values)
+        await reads.fetch(tx)
+        return asked.value
+
 
 class Asked(Generic[Value]):
     """What a query will have found once `Reads.fetch` returned."""

@@ -21,10 +21,7 @@ def ask(reads: Reads, name: str, count: int) -> Asked[list[int]]:
 
 async def reserve(tx: Tx, name: str, count: int) -> list[int]:
     """Take ids from a sequence at once."""
-    reads = Reads()
-    asked = ask(reads, name, count)
-    await reads.fetch(tx)
-    return asked.value
+    return await _of(name).fetch(tx, {f"count_of_{name}": count})
 
 
 @cache

@@ -99,7 +99,7 @@ class EntryOut(msgspec.Struct):
 
 def language_of(request: Request[Any, Any, Any]) -> str:
     """`zh` or `en` by the Accept-Language header; Chinese where it says nothing we speak."""
-    return language_in(request.headers.get("accept-language", "")[:200].encode("latin-1"))
+    return language_in(request.headers.get("accept-language", "").encode("latin-1"))
 
 
 def bearer_of(request: Request[Any, Any, Any], tokens: Tokens) -> Bearer | None:

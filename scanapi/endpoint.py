@@ -87,7 +87,7 @@ async def submit(
             None if data.location is None else msgspec.structs.asdict(data.location),
             None if bearer is None else (bearer.member_id, bearer.brand_id),
             address,
-            "zh" if language is None else language_in(language[:_LANGUAGE_BYTES_MAX]),
+            "zh" if language is None else language_in(language),
             None if page_token is None else page_token.decode("latin-1"),
             bearer is not None,
             None if proof is None else proof.decode("latin-1"),
@@ -95,9 +95,13 @@ async def submit(
     )
 
 
-@lru_cache(_LANGUAGES_KEPT_MAX)
 def language_in(accepted: bytes) -> str:
     """`zh` or `en` by an Accept-Language header; Chinese where it says nothing we speak."""
+    return _language_in(accepted[:_LANGUAGE_BYTES_MAX])
+
+
+@lru_cache(_LANGUAGES_KEPT_MAX)
+def _language_in(accepted: bytes) -> str:
     for part in accepted.decode("latin-1").split(","):
         tag = part.split(";")[0].strip().lower()
         if tag.startswith("zh"):

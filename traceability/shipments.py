@@ -435,7 +435,4 @@ def ask_destinations(reads: Reads, unit_ids: Iterable[int]) -> Asked[dict[int, D
 
 async def destinations(tx: Tx, unit_ids: Iterable[int]) -> dict[int, Destination]:
     """The same at once."""
-    reads = Reads()
-    asked = ask_destinations(reads, unit_ids)
-    await reads.fetch(tx)
-    return asked.value
+    return await _DESTINATIONS.fetch(tx, {"units_gone": list(unit_ids)})

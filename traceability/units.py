@@ -54,10 +54,7 @@ def ask_lock(reads: Reads, unit_ids: Iterable[int]) -> Asked[dict[int, UnitState
 
 async def lock(tx: Tx, unit_ids: Iterable[int]) -> dict[int, UnitState]:
     """The same at once."""
-    reads = Reads()
-    asked = ask_lock(reads, unit_ids)
-    await reads.fetch(tx)
-    return asked.value
+    return await _LOCK.fetch(tx, {"locked_units": sorted(set(unit_ids))})
 
 
 _FIELDS: Final = (

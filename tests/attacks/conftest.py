@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import re
 import secrets
+import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+import uvicorn
 from sqlalchemy import text
 
 from members.tokens import Tokens
@@ -23,7 +25,7 @@ from tests.production.services import Service, wait_until
 from tests.world import World
 from traceability import catalogue
 from traceability.catalogue import Brand
-from yima import runtime, worker
+from yima import runtime, wire, worker
 from yima.delivery import read_development_codes
 from yima.settings import ACCEPT_LOSS, Settings
 
@@ -149,6 +151,24 @@ async def read_reply(reader: asyncio.StreamReader) -> Reply:
     else:
         body = b""
     return Reply(int(first.split()[1]), headers, body)
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any, kind: type[wire.Connection]) -> AsyncIterator[int]:
+    """Serve an application in this process with connections of our kind; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(
+            app, http=kind, lifespan="off", log_config=None, ws="none", loop="none", proxy_headers=False
+        )
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await task
 
 
 def symbols(line: str) -> str:

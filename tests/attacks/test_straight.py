@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import socket
 import weakref
 from uuid import uuid4
 
 import pytest
-import uvicorn
 
-from tests.attacks.conftest import SCANS, Fort, Reply, read_reply
+from tests.attacks.conftest import SCANS, Fort, Reply, read_reply, serving
 from yima import wire
 from yima.edge import CLIENT_GONE, StraightEdge
 from yima.metrics import Figures
@@ -139,7 +137,7 @@ async def test_who_hangs_up_before_the_body_is_whole_is_counted_as_gone_and_leav
     assert figures.requests.open == 0
 
 
-async def test_a_connection_that_is_gone_is_freed_without_the_collector(fort: Fort) -> None:
+async def test_a_connection_that_is_gone_is_freed_without_the_collector() -> None:
     """It is collected so seldom that a wave of large bodies would stay (`yima.asgi`)."""
 
     class Scans:
@@ -162,20 +160,11 @@ async def test_a_connection_that_is_gone_is_freed_without_the_collector(fort: Fo
             made.append(weakref.ref(self))
             super().connection_made(transport)
 
-    del fort
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(
-            uvicorn.Config(
-                Scans(), http=Watched, lifespan="off", log_config=None, ws="none", loop="none", proxy_headers=False
-            )
-        )
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        while not server.started:
-            await asyncio.sleep(0.01)
+    async with serving(Scans(), Watched) as port:
         gc.collect()
         gc.disable()
         try:
-            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(request(b"x" * 60_000))
             assert (await read_reply(reader)).body == b"{}"
             writer.close()
@@ -184,8 +173,6 @@ async def test_a_connection_that_is_gone_is_freed_without_the_collector(fort: Fo
                     await asyncio.sleep(0.01)
         finally:
             gc.enable()
-            server.should_exit = True
-            await task
 
 
 async def test_a_defect_on_the_straight_way_is_answered_and_counted_as_ours(fort: Fort) -> None:
@@ -201,21 +188,11 @@ async def test_a_defect_on_the_straight_way_is_answered_and_counted_as_ours(fort
         route=SCANS,
         body_bytes_max=9,  # type: ignore[arg-type]
     )
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(
-            uvicorn.Config(
-                edge, http=wire.protocol(), lifespan="off", log_config=None, ws="none", loop="none", proxy_headers=False
-            )  # type: ignore[arg-type]
-        )
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        while not server.started:
-            await asyncio.sleep(0.01)
-        reader, writer = await asyncio.open_connection(*listening.getsockname())
+    async with serving(edge, wire.protocol()) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request(b"{}"))
         reply = await read_reply(reader)
         assert (reply.status, reply.headers["connection"]) == (500, "close")
         assert await reader.read() == b""
         writer.close()
-        server.should_exit = True
-        await task
     assert set(figures.requests.seconds) == {(SCANS, "5xx")}

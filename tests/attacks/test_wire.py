@@ -12,9 +12,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
-import uvicorn
 
-from tests.attacks.conftest import PROBLEM, SCANS, Fort, Reply, problem, read_reply, symbols
+from tests.attacks.conftest import PROBLEM, SCANS, Fort, Reply, problem, read_reply, serving, symbols
 from yima import wire
 
 HOST = b"Host: t.yima.cn\r\n"
@@ -257,18 +256,11 @@ async def hasty(**limits: float) -> AsyncIterator[tuple[int, wire.Door]]:
         await send({"type": "http.response.body", "body": said, "more_body": False})
 
     kind = wire.protocol(**limits)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, http=kind, lifespan="off", log_config=None, ws="none", loop="none")
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        while not server.started:
-            await asyncio.sleep(0.01)
+    async with serving(app, kind) as port:
         try:
-            yield listening.getsockname()[1], kind.door
+            yield port, kind.door
         finally:
             answer.set()
-            server.should_exit = True
-            await task
 
 
 async def drip(port: int, begin: bytes, drop: bytes, every_s: float = 0.05) -> tuple[bytes, int]:
