@@ -407,7 +407,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "error.unavailable": ("服务暂时不可用，请稍后再试。", ""),
     "error.other": ("暂时无法完成，请稍后再试。", ""),
     "error.sign.invalid_input": ("请检查手机号或验证码。", ""),
-    "error.sign.not_authenticated": ("验证码不正确或已过期。", ""),
+    "error.sign.not_authenticated": ("验证码不正确、已过期，或不是在本设备上获取的。", ""),
     "error.sign.too_many": ("验证码发送太频繁，请稍后再试。", ""),
     "error.wechat_code": ("微信的登录凭证已使用过，或已超过五分钟。请再登录一次。", ""),
     "error.wechat_risk": ("微信认为此账号存在风险，未予登录。请改用手机号登录。", ""),
